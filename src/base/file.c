@@ -124,6 +124,14 @@ cf_status cfi_file_replace(const char *path, const cfi_file_part *parts, size_t 
     return sync_folder_of(path, error);
 }
 
+cf_status cfi_file_rename(const char *from, const char *to, cf_error *error)
+{
+    if (!call_allowed() || rename(from, to) != 0) {
+        return cfi_fail_errno(error, CF_E_IO, errno, "%s: cannot rename to %s", from, to);
+    }
+    return sync_folder_of(to, error);
+}
+
 cf_status cfi_file_append(const char *path, const void *bytes, size_t size, cf_error *error)
 {
     const int file = open_for_writing(path, O_APPEND);

@@ -1,0 +1,188 @@
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/native/native.h"
+
+/* Zeroed floats counted in memory[2]; NULL when memory is short. */
+static float *floats_new(cfi_engine *engine, int64_t count)
+{
+    engine->memory[2] += count * (int64_t)sizeof(float);
+    return cfi_aligned_calloc((size_t)count, sizeof(float));
+}
+
+/* Makes an activation of `shape` with a border for its reader (NULL: none). Features are rounded up to whole
+ * panels, so that a dense reader may transpose whole squares. */
+static cf_status view_new(cfi_engine *engine, native_view *view, cfi_shape shape, const cfi_layer *reader,
+                          cf_error *error)
+{
+    int64_t top = 0, left = 0, bottom = 0, right = 0;
+    if (reader != NULL && reader->kind == CFI_LAYER_CONV2D) {
+        top = reader->pad_top;
+        left = reader->pad_left;
+        bottom = reader->pad_bottom;
+        right = reader->pad_right;
+    }
+    const int64_t height = shape.height + top + bottom, width = shape.width + left + right;
+    view->column = engine->lanes;
+    view->row = width * view->column;
+    view->channel = height * view->row;
+    view->block = native_round_up(shape.channels * height * width, CFI_PANEL) * engine->lanes;
+    float *data = floats_new(engine, view->block * engine->block_count);
+    if (data == NULL) {
+        return cfi_fail_memory(error, "activations");
+    }
+    view->data = data + top * view->row + left * view->column;
+    return CF_OK;
+}
+
+/* The layer that reads the output of layer `index`, flatten layers (which only rename it) left out. */
+static const cfi_layer *reader_of(const cfi_graph *graph, int index)
+{
+    for (int i = index + 1; i < graph->layer_count; i++) {
+        if (graph->layers[i].kind != CFI_LAYER_FLATTEN) {
+            return &graph->layers[i];
+        }
+    }
+    return NULL;
+}
+
+static cf_status layer_gradients_new(cfi_engine *engine, native_layer *native, cf_error *error)
+{
+    const cfi_layer *layer = native->layer;
+    const int64_t lanes = engine->lanes, blocks = engine->block_count;
+    if (layer->neurons == 0) {
+        return CF_OK;
+    }
+    native->bias_gradient = floats_new(engine, layer->neurons);
+    native->neuron_squares = floats_new(engine, layer->neurons);
+    bool whole = native->bias_gradient != NULL && native->neuron_squares != NULL;
+    if (layer->kind == CFI_LAYER_CONV2D || engine->clip_norm > 0.0f) {
+        native->weight_gradient = floats_new(engine, layer->weight_count);
+        whole = whole && native->weight_gradient != NULL;
+    }
+    if (layer->kind == CFI_LAYER_DENSE) {
+        native->rows = floats_new(engine, blocks * lanes * native_round_up(layer->fan_in, CFI_PANEL));
+        whole = whole && native->rows != NULL;
+    } else {
+        const int64_t positions = layer->output.height * layer->output.width;
+        const int64_t outputs = native_round_up(layer->neurons, CFI_COLUMN_ALIGN);
+        native->gradient_rows = floats_new(engine, blocks * lanes * positions * outputs);
+        whole = whole && native->gradient_rows != NULL;
+    }
+    return whole ? CF_OK : cfi_fail_memory(error, "gradients");
+}
+
+static cf_status layer_new(cfi_engine *engine, int index, cf_error *error)
+{
+    native_layer *native = &engine->layers[index];
+    const cfi_layer *layer = &engine->graph->layers[index];
+    native->layer = layer;
+    native->input = index == 0 ? engine->input : engine->layers[index - 1].output;
+    native->needs_input_gradient = index > engine->first_weights;
+    if (layer->kind == CFI_LAYER_FLATTEN) {
+        native->output = native->input;
+        native->gradient = index == 0 ? native->gradient : engine->layers[index - 1].gradient;
+        return CF_OK;
+    }
+    CFI_TRY(view_new(engine, &native->output, layer->output, reader_of(engine->graph, index), error));
+    if (engine->training == NULL) {
+        return CF_OK;
+    }
+    CFI_TRY(view_new(engine, &native->gradient, layer->output, NULL, error));
+    if (layer->kind == CFI_LAYER_DROPOUT) {
+        native->mask = floats_new(engine, native->gradient.block * engine->block_count);
+        if (native->mask == NULL) {
+            return cfi_fail_memory(error, "dropout masks");
+        }
+    }
+    return layer_gradients_new(engine, native, error);
+}
+
+static cf_status scratch_new(cfi_engine *engine, cf_error *error)
+{
+    int64_t neurons_max = 1;
+    for (int i = 0; i < engine->layer_count; i++) {
+        const cfi_layer *layer = &engine->graph->layers[i];
+        if (layer->kind == CFI_LAYER_DENSE && layer->neurons > neurons_max) {
+            neurons_max = layer->neurons;
+        }
+    }
+    engine->scratch = cfi_calloc((size_t)engine->threads, sizeof *engine->scratch);
+    if (engine->scratch == NULL) {
+        return cfi_fail_memory(error, "scratch");
+    }
+    for (int t = 0; t < engine->threads; t++) {
+        native_scratch *scratch = &engine->scratch[t];
+        scratch->stack = floats_new(engine, CFI_TILE_STACK_FLOATS);
+        scratch->tile = floats_new(engine, CFI_TILE_ROWS * CFI_TILE_COLUMNS + 2 * CFI_PANEL * CFI_PANEL);
+        scratch->packed = floats_new(engine, CFI_PACK_TILES * CFI_TILE_ROWS * neurons_max);
+        if (scratch->stack == NULL || scratch->tile == NULL || scratch->packed == NULL) {
+            return cfi_fail_memory(error, "scratch");
+        }
+    }
+    return CF_OK;
+}
+
+cf_status native_layout_new(cfi_engine *engine, cf_error *error)
+{
+    const cfi_graph *graph = engine->graph;
+    const size_t padded = (size_t)(engine->block_count * engine->lanes);
+    engine->layers = cfi_calloc((size_t)graph->layer_count, sizeof *engine->layers);
+    engine->labels = cfi_aligned_calloc(padded, sizeof *engine->labels);
+    engine->predicted = cfi_aligned_calloc(padded, sizeof *engine->predicted);
+    engine->losses = cfi_aligned_calloc(padded, sizeof *engine->losses);
+    engine->block_correct = cfi_calloc((size_t)engine->block_count, sizeof *engine->block_correct);
+    if (engine->layers == NULL || engine->labels == NULL || engine->predicted == NULL || engine->losses == NULL ||
+        engine->block_correct == NULL) {
+        return cfi_fail_memory(error, "layers");
+    }
+    engine->layer_count = graph->layer_count;
+    engine->last = graph->layer_count - 1;
+    while (engine->last > 0 && graph->layers[engine->last].kind == CFI_LAYER_FLATTEN) {
+        engine->last--;
+    }
+    CFI_TRY(view_new(engine, &engine->input, graph->input, reader_of(graph, -1), error));
+    for (int i = 0; i < graph->layer_count; i++) {
+        CFI_TRY(layer_new(engine, i, error));
+    }
+    return scratch_new(engine, error);
+}
+
+/* Where the memory of a view begins: before its border. */
+static void view_free(native_view *view, const cfi_layer *reader)
+{
+    if (view->data != NULL) {
+        const bool bordered = reader != NULL && reader->kind == CFI_LAYER_CONV2D;
+        cfi_aligned_free(view->data -
+                         (bordered ? reader->pad_top * view->row + reader->pad_left * view->column : 0));
+    }
+}
+
+void native_layout_free(cfi_engine *engine)
+{
+    view_free(&engine->input, reader_of(engine->graph, -1));
+    for (int i = 0; engine->layers != NULL && i < engine->layer_count; i++) {
+        native_layer *native = &engine->layers[i];
+        if (native->layer != NULL && native->layer->kind != CFI_LAYER_FLATTEN) {
+            view_free(&native->output, reader_of(engine->graph, i));
+            view_free(&native->gradient, NULL);
+        }
+        cfi_aligned_free(native->mask);
+        cfi_aligned_free(native->weight_gradient);
+        cfi_aligned_free(native->bias_gradient);
+        cfi_aligned_free(native->neuron_squares);
+        cfi_aligned_free(native->rows);
+        cfi_aligned_free(native->gradient_rows);
+    }
+    for (int t = 0; engine->scratch != NULL && t < engine->threads; t++) {
+        cfi_aligned_free(engine->scratch[t].stack);
+        cfi_aligned_free(engine->scratch[t].tile);
+        cfi_aligned_free(engine->scratch[t].packed);
+    }
+    cfi_free(engine->scratch);
+    cfi_free(engine->layers);
+    cfi_aligned_free(engine->labels);
+    cfi_aligned_free(engine->predicted);
+    cfi_aligned_free(engine->losses);
+    cfi_free(engine->block_correct);
+}
