@@ -20,7 +20,7 @@ typedef struct cfi_engine_options {
     const cfi_dataset *dataset;              /* borrowed until free; NULL: only predict with floats */
     uint64_t seed;
     int64_t batch_max;                       /* most rows of a step or forward call */
-    int threads;                             /* >= 1 */
+    int threads;                             /* 0: CUTTLEFISH_THREADS, or as many cores as have enough to do */
 } cfi_engine_options;
 
 typedef struct cfi_step_result {

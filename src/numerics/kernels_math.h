@@ -60,10 +60,17 @@ INLINE vf v_log(vf x)
     return v_fma(exponent, v_set1(0.693359375f), v_add(m, y));
 }
 
+/* 1 / (1 + e^-x), with e^-|x| so that neither end overflows, and one correction of the quotient by what rounding
+ * took from 1 + e and from the division. */
 INLINE vf v_sigmoid(vf x)
 {
-    const vf one = v_set1(1.0f);
-    return v_div(one, v_add(one, v_exp(v_sub(v_set1(0.0f), x))));
+    const vf one = v_set1(1.0f), zero = v_set1(0.0f);
+    const vf e = v_exp(v_sub(zero, v_abs(x)));
+    const vf numerator = v_if_less(x, zero, e, one), sum = v_add(one, e);
+    const vf lost = v_sub(e, v_sub(sum, one));
+    const vf quotient = v_div(numerator, sum), minus = v_sub(zero, quotient);
+    const vf rest = v_fma(minus, lost, v_fma(minus, sum, numerator));
+    return v_add(quotient, v_div(rest, sum));
 }
 
 INLINE vf v_tanh(vf x)

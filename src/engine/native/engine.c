@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -31,7 +32,6 @@ static void set_shape(cfi_engine *engine, const cfi_engine_options *options)
     engine->training = options->training;
     engine->dataset = options->dataset;
     engine->seed = options->seed;
-    engine->threads = options->threads;
     engine->batch_max = options->batch_max;
     engine->lanes = native_round_up(options->batch_max, CFI_COLUMN_ALIGN);
     engine->lanes = engine->lanes < CFI_BLOCK_LANES_MAX ? engine->lanes : CFI_BLOCK_LANES_MAX;
@@ -48,6 +48,26 @@ static void set_shape(cfi_engine *engine, const cfi_engine_options *options)
             engine->first_weights = i;
         }
     }
+}
+
+/* Threads for options->threads == 0: CUTTLEFISH_THREADS if set, else the cores, but no more than have enough to do:
+ * a barrier costs about a microsecond, and far more on a busy machine. The results are the same with any number. */
+static cf_status choose_threads(const cfi_engine_options *options, int *threads_out, cf_error *error)
+{
+    *threads_out = options->threads;
+    if (options->threads != 0) {
+        return CF_OK;
+    }
+    CFI_TRY(cfi_pool_default_threads(threads_out, error));
+    const char *asked = getenv("CUTTLEFISH_THREADS");
+    const bool trains = options->training != NULL;
+    const int64_t flops = options->batch_max * (trains ? cfi_graph_training_flops(options->graph)
+                                                       : cfi_graph_forward_flops(options->graph));
+    const int64_t useful = flops / (trains ? 2000000 : 500000);
+    if ((asked == NULL || asked[0] == '\0') && useful < *threads_out) {
+        *threads_out = useful < 1 ? 1 : (int)useful;
+    }
+    return CF_OK;
 }
 
 static cf_status check_options(const cfi_engine_options *options, cf_error *error)
@@ -70,9 +90,12 @@ cf_status cfi_engine_new(const cfi_engine_options *options, cfi_engine **engine_
         return cfi_fail_memory(error, "the engine");
     }
     set_shape(engine, options);
-    cf_status status = cfi_kernels_choose(&engine->kernels, error);
+    cf_status status = choose_threads(options, &engine->threads, error);
     if (status == CF_OK) {
-        status = cfi_pool_new(options->threads, &engine->pool, error);
+        status = cfi_kernels_choose(&engine->kernels, error);
+    }
+    if (status == CF_OK) {
+        status = cfi_pool_new(engine->threads, &engine->pool, error);
     }
     if (status == CF_OK) {
         status = native_layout_new(engine, error);

@@ -125,7 +125,7 @@ void native_small_batch(cfi_engine *engine, int thread)
         bias += in_stride;
         out = out == engine->small[0] ? engine->small[1] : engine->small[0];
     }
-    if (thread == 0) {
+    if (thread == engine->threads - 1) { /* whose share is the only block: CFI_TILE_ROWS samples fit into one */
         const native_layer *last = &engine->layers[engine->last];
         const int64_t outputs = cfi_shape_features(last->layer->output);
         for (int64_t s = 0; s < engine->rows; s++) {
@@ -133,7 +133,7 @@ void native_small_batch(cfi_engine *engine, int thread)
                 last->output.data[k * engine->lanes + s] = in[s * in_stride + k];
             }
         }
-        native_outputs(engine, 0);
+        native_outputs(engine, thread);
     }
 }
 
