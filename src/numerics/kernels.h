@@ -87,8 +87,10 @@ typedef struct cfi_kernels {
                  const int32_t *labels, float scale, float *gradient, float *loss);
     void (*softmax)(float *z, int64_t outputs, int64_t lanes); /* in place, each lane by itself */
 
-    /* One optimizer step over count parameters: w and its state s1, s2 (as the kind needs), gradient g. */
-    void (*update)(const cfi_update *update, float *w, float *s1, float *s2, const float *g, int64_t count);
+    /* One optimizer step over (rows, count) parameters, `stride` floats from row to row in w and its states s1, s2
+     * (as the kind needs, else NULL), g_stride in the gradient g. */
+    void (*update)(const cfi_update *update, float *w, float *s1, float *s2, const float *g, int64_t rows,
+                   int64_t count, int64_t stride, int64_t g_stride);
 
     /* target[c*ldt + r] = source[r*lds + c]; rows and columns are multiples of 8. */
     void (*transpose)(const float *source, int64_t lds, int64_t rows, int64_t columns, float *target, int64_t ldt);

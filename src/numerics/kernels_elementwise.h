@@ -65,7 +65,7 @@ INLINE vf update_adam(const cfi_update *u, vf w, vf g, vf *s1, vf *s2)
         (void)b;                                                      \
     }
 
-static void update(const cfi_update *u, float *w, float *s1, float *s2, const float *g, int64_t count)
+INLINE void update_row(const cfi_update *u, float *w, float *s1, float *s2, const float *g, int64_t count)
 {
     const bool sgd = u->kind == CFI_OPTIMIZER_SGD, rmsprop = u->kind == CFI_OPTIMIZER_RMSPROP;
     if (sgd && u->has_momentum) {
@@ -78,6 +78,16 @@ static void update(const cfi_update *u, float *w, float *s1, float *s2, const fl
         UPDATE_LOOP(true, false, update_rmsprop(u, w0, g0, &a, &b))
     } else {
         UPDATE_LOOP(true, true, update_adam(u, w0, g0, &a, &b))
+    }
+}
+
+static void update(const cfi_update *u, float *w, float *s1, float *s2, const float *g, int64_t rows, int64_t count,
+                   int64_t stride, int64_t g_stride)
+{
+    const cfi_update copy = *u; /* on the stack, so that the compiler knows no store into w changes it */
+    for (int64_t r = 0; r < rows; r++) {
+        update_row(&copy, w + r * stride, s1 != NULL ? s1 + r * stride : NULL, s2 != NULL ? s2 + r * stride : NULL,
+                   g + r * g_stride, count);
     }
 }
 

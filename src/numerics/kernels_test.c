@@ -444,7 +444,7 @@ static void compare_updates(const cfi_kernels *one, const cfi_kernels *two, int6
                     s2[side][i] = kind >= CFI_OPTIMIZER_ADAM ? fabsf(s2[side][i]) : s2[side][i];
                 }
                 for (int step = 0; step < 3; step++) {
-                    (side == 0 ? one : two)->update(&update, w[side], s1[side], s2[side], g, count);
+                    (side == 0 ? one : two)->update(&update, w[side], s1[side], s2[side], g, 1, count, count, count);
                 }
             }
             assert_same_bits(w[0], w[1], count);

@@ -25,6 +25,8 @@ void native_activation_gradient(cfi_engine *engine, int index, int64_t block, in
 
 /* ---- Dense: gradient[i] = sum over o of weight[o,i] * gradient[o], a leaf for each `grain` neurons ---- */
 
+#define PREFETCH_ROWS 12
+
 /* Copies columns i .. i+count-1 of the weights to tiles of (neurons, CFI_TILE_ROWS), so that the tile kernel walks
  * them in order instead of jumping from row to row. */
 static void pack_columns(const native_layer *native, int64_t i, int64_t count, float *packed)
@@ -32,6 +34,9 @@ static void pack_columns(const native_layer *native, int64_t i, int64_t count, f
     const int64_t inputs = native->layer->fan_in, neurons = native->layer->neurons;
     for (int64_t o = 0; o < neurons; o++) {
         const float *source = native->weight + o * inputs + i;
+        for (int64_t line = 0; line < count + 15; line += 16) { /* rows are far apart: no hardware prefetch */
+            __builtin_prefetch(source + PREFETCH_ROWS * inputs + line);
+        }
         for (int64_t t = 0; t < count; t += CFI_TILE_ROWS) {
             float *target = packed + t * neurons + o * CFI_TILE_ROWS;
             if (count - t >= CFI_TILE_ROWS) {

@@ -22,29 +22,48 @@ static void leaves_over_samples(const cfi_engine *engine, cfi_tile *tile, int64_
     tile->leaf_bs[1] = block_b;
 }
 
-/* Bias gradients of neurons begin..end-1 of a dense layer: the same leaves, with 1 in place of the input. */
+#define BIAS_ROWS 8 /* chains at a time: one alone would wait for each addition to finish */
+
+/* Sums of `count` samples for BIAS_ROWS neurons, rows of `lanes` floats. */
+static void sum_rows(const float *gradient, int64_t lanes, int64_t count, float sums[BIAS_ROWS])
+{
+    for (int r = 0; r < BIAS_ROWS; r++) {
+        sums[r] = 0.0f;
+    }
+    for (int64_t s = 0; s < count; s++) {
+        for (int r = 0; r < BIAS_ROWS; r++) {
+            sums[r] += gradient[r * lanes + s];
+        }
+    }
+}
+
+/* Bias gradients of neurons begin..end-1 of a dense layer: the same leaves, with 1 in place of the input. The rows
+ * behind the last neuron are there (activations are rounded up to panels); their sums are not kept. */
 static void dense_bias_gradient(const cfi_engine *engine, const native_layer *native, int64_t begin, int64_t end)
 {
     const int64_t asked = engine->training->sample_grain, lanes = engine->lanes;
     const int64_t grain = asked < lanes ? asked : lanes;
     const int64_t leaves = (engine->rows + grain - 1) / grain;
-    for (int64_t o = begin; o < end; o++) {
-        float waiting[CFI_TREE_LEVELS], sum = 0.0f;
+    for (int64_t o = begin; o < end; o += BIAS_ROWS) {
+        const int64_t group = o + BIAS_ROWS <= native_round_up(native->layer->neurons, CFI_PANEL)
+                                  ? o : native_round_up(native->layer->neurons, CFI_PANEL) - BIAS_ROWS;
+        float waiting[CFI_TREE_LEVELS][BIAS_ROWS], sums[BIAS_ROWS];
         for (int64_t leaf = 0; leaf < leaves; leaf++) {
             const int64_t first = leaf * grain;
             const int64_t count = engine->rows - first < grain ? engine->rows - first : grain;
-            const float *dy = native->gradient.data + first / lanes * native->gradient.block + o * lanes + first % lanes;
-            sum = 0.0f;
-            for (int64_t s = 0; s < count; s++) {
-                sum += dy[s];
-            }
+            sum_rows(native->gradient.data + first / lanes * native->gradient.block + group * lanes + first % lanes,
+                     lanes, count, sums);
             int level = 0;
             for (int64_t bits = leaf; leaf == leaves - 1 ? bits != 0 : (bits & 1) != 0; bits >>= 1, level++) {
-                sum = (bits & 1) != 0 ? waiting[level] + sum : sum;
+                for (int r = 0; r < BIAS_ROWS && (bits & 1) != 0; r++) {
+                    sums[r] = waiting[level][r] + sums[r];
+                }
             }
-            waiting[level] = sum;
+            memcpy(waiting[level], sums, sizeof sums);
         }
-        native->bias_gradient[o] = sum;
+        for (int64_t row = o; row < end && row < o + BIAS_ROWS; row++) {
+            native->bias_gradient[row] = sums[row - group];
+        }
     }
 }
 
@@ -69,24 +88,22 @@ static float *state_at(float *state, int64_t offset)
 /* Gives a finished tile of gradients to the optimizer, or to the gradient buffer. */
 static void finish_tile(cfi_engine *engine, const native_layer *native, int64_t o, int64_t i, int rows, const float *g)
 {
-    const int64_t inputs = native->layer->fan_in;
+    const int64_t inputs = native->layer->fan_in, offset = o * inputs + i;
     const int64_t count = inputs - i < CFI_PANEL ? inputs - i : CFI_PANEL;
+    if (native->weight_gradient == NULL) {
+        engine->kernels->update(&engine->update, native->weight + offset, state_at(native->weight_state[0], offset),
+                                state_at(native->weight_state[1], offset), g, rows, count, inputs, CFI_TILE_COLUMNS);
+        return;
+    }
     for (int r = 0; r < rows; r++) {
-        const int64_t offset = (o + r) * inputs + i;
-        if (native->weight_gradient != NULL) {
-            memcpy(native->weight_gradient + offset, g + r * CFI_TILE_COLUMNS, (size_t)count * sizeof(float));
-        } else {
-            engine->kernels->update(&engine->update, native->weight + offset,
-                                    state_at(native->weight_state[0], offset),
-                                    state_at(native->weight_state[1], offset), g + r * CFI_TILE_COLUMNS, count);
-        }
+        memcpy(native->weight_gradient + offset + r * inputs, g + r * CFI_TILE_COLUMNS, (size_t)count * sizeof(float));
     }
 }
 
 static void update_bias(cfi_engine *engine, const native_layer *native, int64_t begin, int64_t end)
 {
     engine->kernels->update(&engine->update, native->bias + begin, state_at(native->bias_state[0], begin),
-                            state_at(native->bias_state[1], begin), native->bias_gradient + begin, end - begin);
+                            state_at(native->bias_state[1], begin), native->bias_gradient + begin, 1, end - begin, 0, 0);
 }
 
 static void dense_weight_gradient(cfi_engine *engine, const native_layer *native, int thread)
@@ -302,6 +319,6 @@ void native_update(cfi_engine *engine, int index, int thread)
         scale_values(native->bias_gradient + begin, end - begin, engine->clip_scale);
     }
     engine->kernels->update(&engine->update, native->weight + offset, state_at(native->weight_state[0], offset),
-                            state_at(native->weight_state[1], offset), native->weight_gradient + offset, count);
+                            state_at(native->weight_state[1], offset), native->weight_gradient + offset, 1, count, 0, 0);
     update_bias(engine, native, begin, end);
 }
