@@ -30,7 +30,7 @@ extern "C" {
 #define CF_MUST_USE
 #endif
 
-/* ---- Status and errors ------------------------------------------------------------------------------------ */
+/* ---- Status and errors --------------------------------------------------------------------------------------- */
 
 /* X(name, number, text). Numbers never change. */
 #define CF_STATUS_MAP(X)                                             \
@@ -67,7 +67,7 @@ CF_API const char *cf_status_text(cf_status status); /* static; never NULL */
 CF_API const char *cf_version(void);                 /* static, "0.1.0" */
 CF_API void cf_string_free(char *text);              /* NULL is fine */
 
-/* ---- A network: the checked file ---------------------------------------------------------------------------- */
+/* ---- A network: the checked file ----------------------------------------------------------------------------- */
 
 typedef struct cf_network cf_network;   /* settings and graph; free with cf_network_free */
 typedef struct cf_problems cf_problems; /* the mistakes of one check; free with cf_problems_free */
@@ -104,7 +104,11 @@ CF_API void cf_network_free(cf_network *network);
 
 CF_API const char *cf_network_name(const cf_network *network);
 CF_API const char *cf_network_resolved_yaml(const cf_network *network); /* the file with every default written out */
+CF_API const char *cf_network_loss(const cf_network *network);          /* "softmax_cross_entropy", ... */
+/* Shapes are inferred from the data set's. Where a file of it is missing (and check_data was 0, or the set is mnist's,
+ * whose shape is known) they are 0, and whatever needs them fails with the reason. */
 CF_API int64_t cf_network_input_features(const cf_network *network);
+CF_API void cf_network_input_shape(const cf_network *network, int64_t shape_out[3]); /* channels, height, width */
 CF_API int64_t cf_network_output_features(const cf_network *network);
 CF_API int64_t cf_network_parameter_count(const cf_network *network);
 
@@ -145,13 +149,14 @@ typedef struct cf_plan_summary {
     const char *kernels;
 } cf_plan_summary;
 
-/* threads 0: CUTTLEFISH_THREADS, or the cores this process may use. Calibrates for about 0.2 s. */
+/* threads 0: CUTTLEFISH_THREADS, or the cores this process may use. Calibrates for about 0.2 s, on the data set; where
+ * its files are missing on made-up samples, and then data_bytes and steps_per_epoch are 0. */
 CF_API CF_MUST_USE cf_status cf_plan_new(const cf_network *network, int threads, cf_plan **plan_out, cf_error *error);
 CF_API cf_plan_summary cf_plan_get_summary(const cf_plan *plan);
 CF_API cf_plan_layer cf_plan_get_layer(const cf_plan *plan, size_t index); /* index < layer_count */
 CF_API void cf_plan_free(cf_plan *plan);
 
-/* ---- Training --------------------------------------------------------------------------------------------------- */
+/* ---- Training ------------------------------------------------------------------------------------------------ */
 
 typedef enum cf_event_kind {
     CF_EVENT_START,      /* before the first step */
@@ -181,17 +186,20 @@ typedef int (*cf_event_function)(void *user, const cf_event *event);
 typedef struct cf_train_options {
     const char *run_folder;     /* NULL: runs/<name>; a new run adds -2, -3, ... rather than touch an earlier one */
     int resume;                 /* not 0: go on with the newest whole checkpoint there; with none, start */
-    int64_t steps;              /* stop after this many optimizer steps in all; -1: as the file says. 0 writes the initial weights */
+    int64_t steps;              /* stop after this many optimizer steps in all; -1: as the file says; 0 writes the
+                                 * initial weights (so begin with CF_TRAIN_OPTIONS_DEFAULT, not with zeros) */
     int threads;                /* 0: CUTTLEFISH_THREADS, or the cores this process may use */
     int no_run_folder;          /* not 0: write nothing */
     cf_event_function on_event; /* NULL: none */
     void *user;
 } cf_train_options;
 
+#define CF_TRAIN_OPTIONS_DEFAULT {NULL, 0, -1, 0, 0, NULL, NULL}
+
 typedef struct cf_train_result {
     char run_folder[4096];      /* "" with no_run_folder */
     int64_t steps, epochs, samples;
-    double loss, accuracy;      /* on the test set, else validation, else training; NaN when steps = 0 and there is none */
+    double loss, accuracy;      /* on the test set, else validation, else training; NaN: no figure yet */
     char chain[33], weights[33]; /* XXH3-128, hexadecimal */
     double seconds, samples_per_second; /* of training alone: evaluation, checkpoints and loading left out */
     char kernels[16];
@@ -203,11 +211,12 @@ typedef struct cf_train_result {
 CF_API CF_MUST_USE cf_status cf_train(const cf_network *network, const cf_train_options *options,
                                       cf_train_result *result_out, cf_error *error);
 
-/* ---- A model: a network with weights -------------------------------------------------------------------------- */
+/* ---- A model: a network with weights ------------------------------------------------------------------------- */
 
 typedef struct cf_model cf_model; /* free with cf_model_free */
 
-/* Opens the newest whole checkpoint of a run folder, or a .safetensors file. The network is copied. threads as above. */
+/* Opens the newest whole checkpoint of a run folder, or a .safetensors file. The network may be freed before the model.
+ * threads: as in cf_train_options. CF_E_NOT_FOUND, CF_E_DATA, CF_E_SHAPE (weights of another network), CF_E_IO. */
 CF_API CF_MUST_USE cf_status cf_model_open(const cf_network *network, const char *path, int threads,
                                            cf_model **model_out, cf_error *error);
 CF_API void cf_model_free(cf_model *model);
@@ -232,7 +241,7 @@ CF_API CF_MUST_USE cf_status cf_model_evaluate(cf_model *model, cf_data_part par
 /* Writes the weights alone as safetensors: `<layer>.weight` (out, in[, kh, kw]) and `<layer>.bias` (out). */
 CF_API CF_MUST_USE cf_status cf_model_save(const cf_model *model, const char *path, cf_error *error);
 
-/* ---- Data --------------------------------------------------------------------------------------------------------- */
+/* ---- Data ---------------------------------------------------------------------------------------------------- */
 
 typedef struct cf_data cf_data; /* the loaded data set of a network; free with cf_data_free */
 
@@ -242,9 +251,14 @@ CF_API int64_t cf_data_count(const cf_data *data, cf_data_part part);
 CF_API void cf_data_shape(const cf_data *data, int64_t shape_out[3]); /* channels, height, width */
 CF_API int64_t cf_data_classes(const cf_data *data);
 CF_API const char *cf_data_class_name(const cf_data *data, int64_t index);
-/* values: room for channels*height*width raw values; either output may be NULL. CF_E_USAGE when index is out of range. */
+/* Training samples are counted as in the training file, validation samples among them (as cf_data_batch counts), so
+ * their index goes up to count(TRAIN) + count(VALIDATION).
+ * values: room for channels*height*width raw values; either output may be NULL. CF_E_USAGE: index out of range. */
 CF_API CF_MUST_USE cf_status cf_data_sample(const cf_data *data, cf_data_part part, int64_t index, float *values,
                                             int64_t *label_out, cf_error *error);
+
+CF_API int64_t cf_data_batch_size(const cf_data *data);      /* training.batch of the file */
+CF_API int64_t cf_data_steps_per_epoch(const cf_data *data); /* optimizer steps in one epoch */
 
 /* The samples of optimizer step `step`: indices into the training file. indices: room for the file's batch. */
 CF_API CF_MUST_USE cf_status cf_data_batch(const cf_data *data, int64_t step, int64_t *indices, int64_t *rows_out,
@@ -256,11 +270,13 @@ CF_API CF_MUST_USE cf_status cf_data_get(const char *name, const char *folder,
                                          void (*on_text)(void *user, const char *text), void *user, cf_error *error);
 
 /* Values of an image file (PNG or PGM) as grey levels 0..255 with dark background, resized to width x height by area
- * averaging when it differs; or of a text file of numbers. values: room for `count`. */
+ * averaging when it differs; or of a text file of numbers separated by spaces, commas or line ends; or, for a path
+ * "FILE:17", of sample 17 of an IDX file (also gzipped). values: room for `count` = height*width, or numbers wanted.
+ * CF_E_SHAPE when the file holds another number of values. */
 CF_API CF_MUST_USE cf_status cf_data_read_input(const char *path, int64_t height, int64_t width, float *values,
                                                 int64_t count, cf_error *error);
 
-/* ---- This machine ------------------------------------------------------------------------------------------------- */
+/* ---- This machine -------------------------------------------------------------------------------------------- */
 
 /* The kernel table in use: "scalar", "avx2", "avx512", "neon". CUTTLEFISH_KERNELS overrides; an unknown or unusable
  * name is CF_E_USAGE. */

@@ -32,7 +32,8 @@ cf_status cfi_folder_make(const char *path, cf_error *error) __attribute__((warn
 /* fsync of a folder, so that renames in it last. */
 cf_status cfi_folder_sync(const char *path, cf_error *error) __attribute__((warn_unused_result));
 
-/* rename(from, to) and fsync of the folder of `to`, so that the new name lasts. Fails where `to` is a non-empty folder. */
+/* rename(from, to) and fsync of the folder of `to`, so that the new name lasts. Fails where `to` is a folder that is
+ * not empty. */
 cf_status cfi_file_rename(const char *from, const char *to, cf_error *error) __attribute__((warn_unused_result));
 
 /* Copies a path into a buffer of CFI_PATH_SIZE_MAX bytes; false when it does not fit. */

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 
-#define SPINS_BEFORE_SLEEP 20000 /* about 100 us: longer than the gap between two steps */
+#define SPINS_BEFORE_SLEEP 4000 /* about 50 us: longer than the gap between two steps */
 
 typedef struct worker {
     cfi_pool *pool;
@@ -43,6 +43,36 @@ static inline void relax(void)
 #endif
 }
 
+/* Waits until *number differs from `seen`: spinning first, since the others are usually microseconds away, then
+ * asleep, so that on a busy machine the scheduler sees a waiting thread and not one that computes. */
+static void wait_for_change(cfi_pool *pool, atomic_uint *number, unsigned seen)
+{
+    for (int spin = 0; spin < pool->spins; spin++) {
+        if (atomic_load_explicit(number, memory_order_acquire) != seen) {
+            return;
+        }
+        relax();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(number) == seen) {
+        pthread_cond_wait(&pool->wake, &pool->mutex);
+    }
+    atomic_fetch_sub(&pool->sleepers, 1);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Advances *number and wakes whoever sleeps. A sleeper either sees the new number or is seen here. */
+static void advance(cfi_pool *pool, atomic_uint *number)
+{
+    atomic_fetch_add(number, 1);
+    if (atomic_load(&pool->sleepers) > 0) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+}
+
 void cfi_pool_barrier(cfi_pool *pool)
 {
     if (pool->threads == 1) {
@@ -51,34 +81,10 @@ void cfi_pool_barrier(cfi_pool *pool)
     const unsigned number = atomic_load_explicit(&pool->barrier_number, memory_order_relaxed);
     if (atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) + 1 == pool->threads) {
         atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&pool->barrier_number, number + 1, memory_order_release);
-        return;
+        advance(pool, &pool->barrier_number);
+    } else {
+        wait_for_change(pool, &pool->barrier_number, number);
     }
-    for (int spin = 0; atomic_load_explicit(&pool->barrier_number, memory_order_acquire) == number; spin++) {
-        if (spin < pool->spins) {
-            relax();
-        } else {
-            sched_yield();
-        }
-    }
-}
-
-/* Waits until the run number differs from `seen`; spins first, then sleeps. */
-static void wait_for_run(cfi_pool *pool, unsigned seen)
-{
-    for (int spin = 0; spin < pool->spins; spin++) {
-        if (atomic_load_explicit(&pool->run, memory_order_acquire) != seen) {
-            return;
-        }
-        relax();
-    }
-    pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add(&pool->sleepers, 1);
-    while (atomic_load(&pool->run) == seen) {
-        pthread_cond_wait(&pool->wake, &pool->mutex);
-    }
-    atomic_fetch_sub(&pool->sleepers, 1);
-    pthread_mutex_unlock(&pool->mutex);
 }
 
 static void *worker_main(void *argument)
@@ -86,7 +92,7 @@ static void *worker_main(void *argument)
     const worker *self = argument;
     cfi_pool *pool = self->pool;
     for (unsigned seen = 0;; seen++) {
-        wait_for_run(pool, seen);
+        wait_for_change(pool, &pool->run, seen);
         if (atomic_load(&pool->stopping)) {
             return NULL;
         }
@@ -95,23 +101,12 @@ static void *worker_main(void *argument)
     }
 }
 
-/* Starts the next run number and wakes whoever sleeps. */
-static void announce(cfi_pool *pool)
-{
-    atomic_fetch_add(&pool->run, 1);
-    if (atomic_load(&pool->sleepers) > 0) {
-        pthread_mutex_lock(&pool->mutex);
-        pthread_cond_broadcast(&pool->wake);
-        pthread_mutex_unlock(&pool->mutex);
-    }
-}
-
 void cfi_pool_run(cfi_pool *pool, void (*function)(void *user, int thread), void *user)
 {
     if (pool->threads > 1) {
         pool->function = function;
         pool->user = user;
-        announce(pool);
+        advance(pool, &pool->run);
     }
     function(user, 0);
     cfi_pool_barrier(pool);
@@ -156,7 +151,7 @@ void cfi_pool_free(cfi_pool *pool)
         return;
     }
     atomic_store(&pool->stopping, true);
-    announce(pool);
+    advance(pool, &pool->run);
     for (int i = 1; i <= pool->started; i++) {
         pthread_join(pool->workers[i].thread, NULL);
     }

@@ -47,7 +47,7 @@ typedef struct cfi_layer_settings {
     double leaky_slope;               /* leaky_relu                                                    */
     cfi_initialiser init;             /* dense, conv2d                                                 */
     double dropout_rate;              /* dropout: share of values zeroed, [0, 1)                       */
-    int64_t grain;                    /* 0 = auto; else a power of two (DESIGN.md section 4)           */
+    int64_t grain;                    /* 0 = auto; else a power of two: leaf of the input gradient    */
     cfi_mark mark;                    /* of the layer's item in the list                               */
 } cfi_layer_settings;
 

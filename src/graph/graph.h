@@ -56,9 +56,11 @@ void cfi_graph_fini(cfi_graph *graph);
 const char *cfi_layer_kind_name(cfi_layer_kind kind);
 const char *cfi_activation_name(cfi_activation activation);
 
-/* Floating-point operations for one sample, multiply and add counted apart: forward only, and a whole training step. */
+/* Floating-point operations for one sample, multiply and add counted apart: forward only, and a whole training step.
+ * Contractions count 2 for each weight used, pools 1 for each value seen; activations and losses count nothing. */
 int64_t cfi_layer_forward_flops(const cfi_layer *layer);
 int64_t cfi_graph_forward_flops(const cfi_graph *graph);
-int64_t cfi_graph_training_flops(const cfi_graph *graph); /* forward + weight gradient + input gradient (not for the first layer with weights) */
+/* forward + weight gradient + input gradient (not for the first layer with weights) */
+int64_t cfi_graph_training_flops(const cfi_graph *graph);
 
 #endif

@@ -31,10 +31,11 @@ cf_status cfi_checkpoint_write(const char *run_folder, const cfi_tensor *tensors
                                int parameter_count, const cfi_progress *progress, int64_t kept, cf_error *error)
     __attribute__((warn_unused_result));
 
-/* Reads the newest whole checkpoint into `tensors` (same names, shapes and order, else CF_E_SHAPE naming the tensor).
- * Torn or damaged ones are passed over; `note` (room for CF_ERROR_TEXT_SIZE, or NULL) says which and why.
- * CF_E_NOT_FOUND when none is whole. With progress_out NULL only the parameters are read. */
-cf_status cfi_checkpoint_read(const char *run_folder, cfi_tensor *tensors, int tensor_count, int parameter_count,
+/* Reads the newest whole checkpoint into the values of `tensors` (same names and shapes, else CF_E_SHAPE naming the
+ * tensor); a failure leaves them as they were. Torn or damaged ones are passed over; `note` (room for
+ * CF_ERROR_TEXT_SIZE, or NULL) says which and why. CF_E_NOT_FOUND when none is whole. With progress_out NULL only the
+ * parameters are read. */
+cf_status cfi_checkpoint_read(const char *run_folder, const cfi_tensor *tensors, int tensor_count, int parameter_count,
                               cfi_progress *progress_out, char *note, cf_error *error)
     __attribute__((warn_unused_result));
 

@@ -1,0 +1,68 @@
+/* The table of commands: names, operands, help, and the function that runs each. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+#define LATER(name, summary) {name, "FILE", summary, NULL, NULL, false, 0, 64, NULL}
+
+const cli_command cli_commands[] = {
+    {"check", "FILE", "validate a network file; every mistake in one go", NULL, cli_check_options, true, 1, 1,
+     cli_check},
+    {"config", "FILE", "print the file with layers, overrides and every default written out", NULL,
+     cli_config_options, true, 0, 1, cli_config},
+    {"plan", "FILE", "shapes, parameters, FLOPs, memory and predicted step time", NULL, cli_plan_options, true, 1, 1,
+     cli_plan},
+    {"train", "FILE", "train here, in one process",
+     "Ctrl-C (or SIGTERM) finishes the step, writes a checkpoint and says how to go on; a second one ends at once.",
+     cli_train_options, true, 1, 1, cli_train},
+    {"predict", "FILE INPUT", "the class of one input, with probabilities",
+     "INPUT is an image (PNG or PGM), a text file of raw numbers, IDXFILE:17 (sample 17 of an IDX file), or\n"
+     "test:17, validation:17, train:17 (sample 17 of the network's own data).",
+     cli_predict_options, true, 2, 2, cli_predict},
+    {"evaluate", "FILE", "accuracy, confusion matrix, precision and recall", NULL, cli_evaluate_options, true, 1, 1,
+     cli_evaluate},
+    {"data get", "NAME", "fetch a data set (mnist) and verify its checksums", NULL, cli_data_get_options, false, 1, 1,
+     cli_data_get},
+    {"data show", "FILE", "draw samples of the network's data", NULL, cli_data_show_options, true, 1, 1,
+     cli_data_show},
+    {"data batches", "FILE", "the sample indices of each training step", NULL, cli_data_batches_options, true, 1, 1,
+     cli_data_batches},
+    {"version", "", "print the version", NULL, NULL, false, 0, 0, cli_version},
+    {"help", "[COMMAND]", "print this, or one command's help", NULL, NULL, false, 0, 2, cli_help},
+    LATER("build", "container image and the target's files"),
+    LATER("up", "run the network distributed"),
+    LATER("status", "what runs where"),
+    LATER("logs", "what the containers say"),
+    LATER("scale", "more or fewer containers"),
+    LATER("down", "stop a distributed run"),
+    LATER("chaos", "kill things and prove that nothing changed"),
+    LATER("simulate", "a whole cluster in one thread"),
+    LATER("serve", "predictions over HTTP"),
+    LATER("export", "write the weights in another format"),
+    LATER("import", "read weights of another format"),
+    LATER("sweep", "try many settings"),
+    {NULL, NULL, NULL, NULL, NULL, false, 0, 0, NULL},
+};
+
+const cli_command *cli_command_find(const char *name)
+{
+    for (const cli_command *command = cli_commands; command->name != NULL; command++) {
+        if (strcmp(command->name, name) == 0) {
+            return command;
+        }
+    }
+    return NULL;
+}
+
+int cli_version(const cli_arguments *arguments)
+{
+    (void)arguments;
+    const char *kernels = NULL;
+    cf_error error = {0};
+    const cf_status status = cf_kernels_name(&kernels, &error);
+    if (status != CF_OK) {
+        return cli_fail(status, &error);
+    }
+    printf("cuttlefish %s (kernels: %s)\n", cf_version(), kernels);
+    return CLI_DONE;
+}

@@ -1,0 +1,51 @@
+#include "cli/model.h"
+
+int cli_model_open(const cli_arguments *arguments, const cf_network *network, cf_model **model_out)
+{
+    int64_t threads = 0;
+    const int code = cli_option_number(arguments, "threads", 1, 256, &threads);
+    if (code != CLI_DONE) {
+        return code;
+    }
+    cf_error error = {0};
+    cf_status status = CF_OK;
+    char *found = NULL;
+    const char *run = cli_option_get(arguments, "run");
+    if (run == NULL) {
+        status = cf_model_default_run(network, &found, &error);
+        run = found;
+    }
+    if (status == CF_OK) {
+        status = cf_model_open(network, run, (int)threads, model_out, &error);
+    }
+    cf_string_free(found);
+    return status == CF_OK ? CLI_DONE : cli_fail(status, &error);
+}
+
+bool cli_part_parse(const char *text, size_t length, cf_data_part *part_out)
+{
+    for (int i = 0; i < 3; i++) {
+        if (strlen(cli_part_name((cf_data_part)i)) == length
+            && strncmp(text, cli_part_name((cf_data_part)i), length) == 0) {
+            *part_out = (cf_data_part)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *cli_part_name(cf_data_part part)
+{
+    static const char *const names[] = {"train", "validation", "test"};
+    return names[part];
+}
+
+int cli_part_option(const cli_arguments *arguments, cf_data_part *part_out)
+{
+    const char *text = cli_option_get(arguments, "part");
+    if (text != NULL && !cli_part_parse(text, strlen(text), part_out)) {
+        cli_complain("%s: --part: '%s' is not train, validation or test", arguments->command->name, text);
+        return CLI_WRONG;
+    }
+    return CLI_DONE;
+}

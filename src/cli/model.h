@@ -1,0 +1,18 @@
+/* What predict, evaluate and data share: opening the model of a run, and naming a part of the data set. */
+#ifndef CLI_MODEL_H
+#define CLI_MODEL_H
+
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* Opens the weights of --run (a run folder or a .safetensors file), or of the newest run; says what is wrong. */
+int cli_model_open(const cli_arguments *arguments, const cf_network *network, cf_model **model_out);
+
+const char *cli_part_name(cf_data_part part); /* "train", "validation", "test" */
+bool cli_part_parse(const char *text, size_t length, cf_data_part *part_out);
+
+/* The --part option; *part_out keeps what it holds when absent. */
+int cli_part_option(const cli_arguments *arguments, cf_data_part *part_out);
+
+#endif

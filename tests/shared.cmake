@@ -1,0 +1,8 @@
+# Sources that several tests share (tests.cmake's globs make one executable of one file).
+foreach(name gradient reference shard)
+  target_sources(test_integration_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/reference/reference.c
+    ${PROJECT_SOURCE_DIR}/tests/reference/trial.c)
+endforeach()
+foreach(name small mnist)
+  target_sources(test_golden_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/golden/golden.c)
+endforeach()
