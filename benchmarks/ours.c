@@ -26,7 +26,8 @@ typedef struct worker {
     cfi_dataset dataset;
     cfi_batches batches;
     cfi_engine *engine;
-    int64_t *indices;     /* owned, one batch */
+    int64_t *indices, *next_indices; /* owned, one batch each: of this step and the next, as `train` has them */
+    int64_t next_rows;
     float *inputs;        /* owned, PREDICT_BATCH_COUNT batches of normalised rows */
     float *outputs;       /* owned, one batch */
     int64_t step;
@@ -123,12 +124,14 @@ static cf_status make_engine(worker *work, cf_error *error)
     CFI_TRY(cfi_engine_new(&options, &work->engine, error));
     CFI_TRY(cfi_batches_init(&work->batches, options.seed, dataset->train.count, 0, training->batch, true, error));
     work->indices = cfi_calloc((size_t)training->batch, sizeof *work->indices);
+    work->next_indices = cfi_calloc((size_t)training->batch, sizeof *work->next_indices);
     const int64_t values = PREDICT_BATCH_COUNT * training->batch * dataset->features;
     work->inputs = cfi_calloc((size_t)values, sizeof *work->inputs);
     work->outputs = cfi_calloc((size_t)(training->batch * dataset->classes), sizeof *work->outputs);
-    if (work->indices == NULL || work->inputs == NULL || work->outputs == NULL) {
+    if (work->indices == NULL || work->next_indices == NULL || work->inputs == NULL || work->outputs == NULL) {
         return cfi_fail_memory(error, "batches");
     }
+    work->next_rows = trains ? cfi_batches_step(&work->batches, 0, work->next_indices) : 0;
     for (int64_t i = 0; i < values; i++) {
         work->inputs[i] = (float)dataset->train.bytes[i] * dataset->scale;
     }
@@ -138,7 +141,12 @@ static cf_status make_engine(worker *work, cf_error *error)
 static cf_status train_step(worker *work, cf_error *error)
 {
     cfi_step_result result;
-    const int64_t rows = cfi_batches_step(&work->batches, work->step, work->indices);
+    const int64_t rows = work->next_rows;
+    int64_t *const indices = work->next_indices;
+    work->next_indices = work->indices;
+    work->indices = indices;
+    work->next_rows = cfi_batches_step(&work->batches, work->step + 1, work->next_indices);
+    cfi_engine_prefetch(work->engine, work->next_indices, work->next_rows);
     const float rate = (float)work->benchmark.settings.training.optimizer.rate;
     CFI_TRY(cfi_engine_step(work->engine, work->step, work->indices, rows, rate, &result, error));
     work->loss = result.loss;
@@ -216,6 +224,7 @@ int main(int argument_count, char **arguments)
     cfi_graph_fini(&work.benchmark.graph);
     cfi_dataset_fini(&work.dataset);
     cfi_free(work.indices);
+    cfi_free(work.next_indices);
     cfi_free(work.inputs);
     cfi_free(work.outputs);
     if (status != CF_OK) {

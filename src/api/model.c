@@ -5,7 +5,6 @@
 #include "api/handles.h"
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/pool.h"
 #include "engine/run.h"
 #include "store/checkpoint.h"
 #include "store/safetensors.h"
@@ -79,9 +78,6 @@ static cf_status open_model(cf_model *model, const char *path, int threads, cf_e
     CFI_TRY(cfi_network_has_graph(model->network, error));
     CFI_TRY(cfi_threads_check(threads, error));
     model->threads = threads;
-    if (threads == 0) {
-        CFI_TRY(cfi_pool_default_threads(&model->threads, error));
-    }
     cfi_dataset_byte_scale(settings, &model->plain.scale, &model->plain.shift);
     if (settings->kind == CFI_DATA_CSV) {
         CFI_TRY(open_data(model, error));

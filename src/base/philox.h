@@ -22,7 +22,8 @@ typedef struct cfi_philox_block {
 /* The bijection itself: counter (4 words), key (2 words) -> 4 random words. */
 cfi_philox_block cfi_philox(const uint32_t counter[4], const uint32_t key[2]);
 
-/* The project's naming of draws (DESIGN.md section 4): key = (seed, purpose), counter = (tensor, element, step, sample).
+/* The project's naming of draws (docs/math/random.md): key = (seed, purpose),
+ * counter = (tensor, element, step, sample).
  * The seed's upper 32 bits are mixed into the purpose word: key[1] = purpose ^ (seed >> 32) * 0x9E3779B9. */
 cfi_philox_block cfi_draw(uint64_t seed, cfi_purpose purpose, uint32_t tensor, uint32_t element,
                           uint32_t step, uint32_t sample);

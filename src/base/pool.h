@@ -23,7 +23,7 @@ void cfi_pool_barrier(cfi_pool *pool);
  * CF_E_USAGE when that is not a number from 1 to CFI_THREAD_COUNT_MAX. */
 cf_status cfi_pool_default_threads(int *threads_out, cf_error *error) __attribute__((warn_unused_result));
 
-/* The share of `count` items that falls to `thread`: [*begin_out, *end_out), contiguous, sizes differing by at most 1. */
+/* The share of `count` items that falls to `thread`: [*begin_out, *end_out), contiguous; sizes differ by at most 1. */
 static inline void cfi_pool_share(int64_t count, int thread, int threads, int64_t *begin_out, int64_t *end_out)
 {
     *begin_out = count * thread / threads;

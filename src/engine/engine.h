@@ -3,7 +3,7 @@
  *
  * Threads: an engine owns its worker threads and is called by one thread at a time.
  * Determinism: weights after step s are a function of (graph, settings, seed, samples, indices), whatever the
- * thread count or kernel table (DESIGN.md section 4). */
+ * thread count or kernel table (docs/math/arithmetic.md). */
 #ifndef CFI_ENGINE_ENGINE_H
 #define CFI_ENGINE_ENGINE_H
 
@@ -40,6 +40,9 @@ void cfi_engine_initialise(cfi_engine *engine);
 cf_status cfi_engine_step(cfi_engine *engine, int64_t step, const int64_t *indices, int64_t rows, float rate,
                           cfi_step_result *result_out, cf_error *error) __attribute__((warn_unused_result));
 
+/* Asks the cache for the training samples that the next step will read; a hint, made while the caller has them. */
+void cfi_engine_prefetch(const cfi_engine *engine, const int64_t *indices, int64_t rows);
+
 /* Forward only over samples of the dataset: loss sum and right answers over `rows` <= batch_max samples; predicted
  * (room for rows, or NULL) receives each row's class. Dropout is off. */
 cf_status cfi_engine_evaluate(cfi_engine *engine, const cfi_samples *samples, const int64_t *indices, int64_t rows,
@@ -56,7 +59,7 @@ cf_status cfi_engine_predict(cfi_engine *engine, const float *inputs, int64_t ro
 const cfi_tensor *cfi_engine_tensors(const cfi_engine *engine, int *count_out, int *parameter_count_out);
 void cfi_engine_weights_changed(cfi_engine *engine);
 
-/* Root of the state tree (DESIGN.md section 4 "Chain hash"): every neuron's weight row, bias and optimizer state. */
+/* Root of the state tree (docs/math/arithmetic.md): every neuron's weight row, bias and optimizer state. */
 cfi_hash cfi_engine_state_hash(cfi_engine *engine);
 
 /* XXH3-128 over all parameters in layer order (weight, then bias), little endian: the `weights` of the result. */

@@ -7,7 +7,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/pool.h"
 #include "engine/digest.h"
 #include "engine/engine.h"
 #include "engine/run.h"
@@ -30,7 +29,9 @@ typedef struct trainer {
     const cfi_tensor *tensors;
     int tensor_count, parameter_count;
     cfi_batches batches;
-    int64_t *indices;          /* (batch) */
+    int64_t *indices;          /* (batch) of the current step, or of an evaluation */
+    int64_t *next_indices;     /* (batch) of step next_step, asked for while the one before is computed */
+    int64_t next_step, next_rows;
     int64_t step_count;        /* where this call stops */
     cfi_progress progress;
     cfi_run run;
@@ -234,6 +235,22 @@ static cf_status add_epoch_metrics(trainer *t, cf_error *error)
 
 /* ---- The loop ---- */
 
+/* The samples of `step` into t->indices; those of the step after are drawn too, so that they are in the cache by then. */
+static int64_t take_indices(trainer *t, int64_t step)
+{
+    if (t->next_step != step) {
+        t->next_rows = cfi_batches_step(&t->batches, step, t->next_indices);
+    }
+    const int64_t rows = t->next_rows;
+    int64_t *const taken = t->next_indices;
+    t->next_indices = t->indices;
+    t->indices = taken;
+    t->next_step = step + 1;
+    t->next_rows = cfi_batches_step(&t->batches, t->next_step, t->next_indices);
+    cfi_engine_prefetch(t->engine, t->next_indices, t->next_rows);
+    return rows;
+}
+
 /* One optimizer step and its bookkeeping; allocates nothing. */
 static cf_status make_step(trainer *t, cfi_step_result *result, cf_error *error)
 {
@@ -243,7 +260,7 @@ static cf_status make_step(trainer *t, cfi_step_result *result, cf_error *error)
         progress->epoch_loss_sum = 0;
         progress->epoch_correct = progress->epoch_samples = 0;
     }
-    const int64_t rows = cfi_batches_step(&t->batches, step, t->indices);
+    const int64_t rows = take_indices(t, step);
     t->rate = cfi_schedule_rate(t->training, t->batches.steps_per_epoch, step);
     CFI_TRY(cfi_engine_step(t->engine, step, t->indices, rows, t->rate, result, error));
     progress->step++;
@@ -363,18 +380,17 @@ static void init_trainer(trainer *t, const cfi_train_job *job)
 static cf_status make_engine(trainer *t, cf_error *error)
 {
     const cfi_train_job *job = t->job;
-    cfi_engine_options options = {
+    const cfi_engine_options options = {
         .graph = job->graph, .training = t->training, .dataset = job->dataset, .seed = job->settings->seed,
         .batch_max = t->training->batch, .threads = job->options.threads,
     };
-    if (options.threads == 0) {
-        CFI_TRY(cfi_pool_default_threads(&options.threads, error));
-    }
     CFI_TRY(cfi_batches_init(&t->batches, job->settings->seed, job->dataset->train.count,
                              job->settings->data.validation, t->training->batch, t->training->drop_last, error));
     CFI_TRY(find_step_count(t, error));
     t->indices = cfi_calloc((size_t)t->training->batch, sizeof *t->indices);
-    if (t->indices == NULL) {
+    t->next_indices = cfi_calloc((size_t)t->training->batch, sizeof *t->next_indices);
+    t->next_step = -1;
+    if (t->indices == NULL || t->next_indices == NULL) {
         return cfi_fail_memory(error, "the batch's sample indices");
     }
     CFI_TRY(cfi_engine_new(&options, &t->engine, error));
@@ -541,6 +557,7 @@ cf_status cfi_train(const cfi_train_job *job, cf_train_result *result_out, cf_er
     }
     cfi_engine_free(t->engine);
     cfi_free(t->indices);
+    cfi_free(t->next_indices);
     cfi_free(t);
     return status;
 }

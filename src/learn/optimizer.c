@@ -3,18 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* base^exponent by squaring: the same multiplications everywhere, unlike libm's pow. */
-static double integer_power(double base, int64_t exponent)
-{
-    double result = 1.0;
-    for (; exponent > 0; exponent >>= 1) {
-        if ((exponent & 1) != 0) {
-            result *= base;
-        }
-        base *= base;
-    }
-    return result;
-}
+#include "learn/portable_math.h"
 
 cfi_update cfi_optimizer_prepare(const cfi_optimizer_settings *optimizer, int64_t step, float rate)
 {
@@ -34,8 +23,8 @@ cfi_update cfi_optimizer_prepare(const cfi_optimizer_settings *optimizer, int64_
     if (adam) {
         update.beta1 = (float)optimizer->beta1;
         update.one_minus_beta1 = (float)(1.0 - optimizer->beta1);
-        update.correction1 = (float)((double)rate / (1.0 - integer_power(optimizer->beta1, step + 1)));
-        update.correction2_root = (float)sqrt(1.0 - integer_power(optimizer->beta2, step + 1));
+        update.correction1 = (float)((double)rate / (1.0 - cfi_power_integer(optimizer->beta1, step + 1)));
+        update.correction2_root = (float)sqrt(1.0 - cfi_power_integer(optimizer->beta2, step + 1));
         update.decoupled = (float)(1.0 - (double)rate * optimizer->weight_decay);
     }
     return update;

@@ -32,7 +32,8 @@ typedef enum cfi_tile_start {
  *
  * k runs over three nested counts, n[2] outermost, n[0] innermost; k2, k1, k0 reads a at as[2]*k2 + as[1]*k1 + as[0]*k0
  * floats from a[r], and b likewise with bs, from b + j. With leaf_count 1 that is one chain of fused multiply-adds.
- * With more, each leaf is such a chain from +0, leaf l starting (l % leaf_group)*leaf_as[0] + (l / leaf_group)*leaf_as[1]
+ * With more, each leaf is such a chain from +0, leaf l starting
+ *     (l % leaf_group)*leaf_as[0] + (l / leaf_group)*leaf_as[1]
  * floats further (b: leaf_bs), the last one having the counts last_n; leaves are joined by the aligned binary tree
  * over l. So a dense layer's forward pass, input gradient and weight gradient, and a convolution's, are all this. */
 typedef struct cfi_tile {

@@ -158,7 +158,8 @@ static void check_tiles(const cfi_kernels *kernels)
             }
         }
     }
-    cfi_aligned_free(a), cfi_aligned_free(b), cfi_aligned_free(bias), cfi_aligned_free(initial), cfi_aligned_free(stack);
+    cfi_aligned_free(a), cfi_aligned_free(b), cfi_aligned_free(bias);
+    cfi_aligned_free(initial), cfi_aligned_free(stack);
 }
 
 static void every_tile_is_its_definition_bit_for_bit(void **state)
@@ -278,27 +279,32 @@ static void input_gradients_of_random_shards_join_to_the_whole(void **state)
     for_every_table(check_cuts);
 }
 
+static void check_split(int64_t begin, int64_t end, int64_t count)
+{
+    cfi_tree_node nodes[CFI_TREE_NODES_MAX];
+    const int nodes_count = cfi_tree_split(begin, end, count, nodes);
+    int64_t at = begin;
+    for (int i = 0; i < nodes_count; i++) {
+        assert_int_equal(nodes[i].begin, at);
+        int64_t size = 1;
+        while (nodes[i].begin + size < nodes[i].end) {
+            size *= 2;
+        }
+        assert_int_equal(nodes[i].begin % size, 0);
+        assert_true(nodes[i].end == nodes[i].begin + size || nodes[i].end == count);
+        at = nodes[i].end;
+    }
+    assert_int_equal(at, end);
+    assert_true(nodes_count <= 12);
+}
+
 static void maximal_nodes_cover_a_range_once_and_are_few(void **state)
 {
     (void)state;
     for (int64_t count = 1; count <= 40; count++) {
         for (int64_t begin = 0; begin <= count; begin++) {
             for (int64_t end = begin; end <= count; end++) {
-                cfi_tree_node nodes[CFI_TREE_NODES_MAX];
-                const int nodes_count = cfi_tree_split(begin, end, count, nodes);
-                int64_t at = begin;
-                for (int i = 0; i < nodes_count; i++) {
-                    assert_int_equal(nodes[i].begin, at);
-                    int64_t size = 1;
-                    while (nodes[i].begin + size < nodes[i].end) {
-                        size *= 2;
-                    }
-                    assert_int_equal(nodes[i].begin % size, 0);
-                    assert_true(nodes[i].end == nodes[i].begin + size || nodes[i].end == count);
-                    at = nodes[i].end;
-                }
-                assert_int_equal(at, end);
-                assert_true(nodes_count <= 12);
+                check_split(begin, end, count);
             }
         }
     }
@@ -432,7 +438,8 @@ static void compare_updates(const cfi_kernels *one, const cfi_kernels *two, int6
     for (int kind = 0; kind <= CFI_OPTIMIZER_ADAMW; kind++) {
         for (int momentum = 0; momentum < 4; momentum++) {
             float *w[2], *s1[2], *s2[2], *g = random_values(54, count);
-            cfi_update update = {.kind = (cfi_optimizer_kind)kind, .has_momentum = momentum > 0, .nesterov = momentum > 1,
+            cfi_update update = {.kind = (cfi_optimizer_kind)kind,
+                                 .has_momentum = momentum > 0, .nesterov = momentum > 1,
                 .rate = 0.03f, .momentum = 0.9f, .weight_decay = momentum == 3 ? 0.1f : 0.0f, .decay = 0.99f,
                 .one_minus_decay = 0.01f, .beta1 = 0.9f, .one_minus_beta1 = 0.1f, .epsilon = 1e-8f,
                 .correction1 = 0.1f, .correction2_root = 0.3f, .decoupled = 0.997f};

@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/pool.h"
 #include "base/text.h"
 #include "data/dataset.h"
 #include "engine/engine.h"
@@ -197,9 +196,6 @@ cf_status cfi_plan_new(const cfi_settings *settings, const cfi_graph *graph, int
 {
     if (threads < 0 || threads > CFI_THREAD_COUNT_MAX) {
         return cfi_fail(error, CF_E_USAGE, "threads: %d is not from 0 to %d", threads, CFI_THREAD_COUNT_MAX);
-    }
-    if (threads == 0) {
-        CFI_TRY(cfi_pool_default_threads(&threads, error));
     }
     cf_plan *plan = cfi_calloc(1, sizeof *plan);
     if (plan == NULL) {

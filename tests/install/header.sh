@@ -4,7 +4,14 @@ set -eu
 source=$1 c=$2 cxx=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-printf '#include <cuttlefish/cuttlefish.h>\nint main(void)\n{\n    const cf_train_options options = CF_TRAIN_OPTIONS_DEFAULT;\n    return options.steps != -1 || cf_version() == 0;\n}\n' >"$work/use.c"
+cat >"$work/use.c" <<'CODE'
+#include <cuttlefish/cuttlefish.h>
+int main(void)
+{
+    const cf_train_options options = CF_TRAIN_OPTIONS_DEFAULT;
+    return options.steps != -1 || cf_version() == 0;
+}
+CODE
 cp "$work/use.c" "$work/use.cpp"
 for standard in c11 c17; do
     "$c" -std=$standard -Wall -Wextra -pedantic -Wstrict-prototypes -Werror -I"$source/include" -c "$work/use.c" \

@@ -1,5 +1,5 @@
-/* One training step computed by shards: every layer cut at random multiples of its grain, each shard with its own rows of
- * weights alone. What the shards hold afterwards is, bit for bit, what the engine makes of the whole. */
+/* One training step computed by shards: every layer cut at random multiples of its grain, each shard with its own
+ * rows of weights alone. What the shards hold afterwards is, bit for bit, what the engine makes of the whole. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -124,7 +124,8 @@ static void send_nodes(const shard_network *net, int index, int64_t begin, int64
 {
     const cfi_layer *layer = &net->graph->layers[index];
     cfi_tree_node nodes[CFI_TREE_NODES_MAX];
-    const int count = cfi_tree_split(begin / layer->grain, (end + layer->grain - 1) / layer->grain, join->leaves, nodes);
+    const int64_t leaf_end = (end + layer->grain - 1) / layer->grain;
+    const int count = cfi_tree_split(begin / layer->grain, leaf_end, join->leaves, nodes);
     for (int i = count - 1; i >= 0; i--) {
         int level = 0;
         while (((int64_t)1 << level) < nodes[i].end - nodes[i].begin) {

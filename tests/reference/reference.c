@@ -185,7 +185,7 @@ static double activate(const cfi_layer *layer, double z)
     case CFI_ACTIVATION_RELU:
         return z > 0 ? z : 0;
     case CFI_ACTIVATION_LEAKY_RELU:
-        return z > 0 ? z : (double)layer->leaky_slope * z;
+        return z >= 0 ? z : (double)layer->leaky_slope * z;
     case CFI_ACTIVATION_SIGMOID:
         return 1 / (1 + exp(-z));
     case CFI_ACTIVATION_TANH:
@@ -203,7 +203,7 @@ static double activation_derivative(const cfi_layer *layer, double z)
     case CFI_ACTIVATION_RELU:
         return z > 0 ? 1 : 0;
     case CFI_ACTIVATION_LEAKY_RELU:
-        return z > 0 ? 1 : (double)layer->leaky_slope;
+        return z >= 0 ? 1 : (double)layer->leaky_slope;
     case CFI_ACTIVATION_SIGMOID:
         return a * (1 - a);
     case CFI_ACTIVATION_TANH:

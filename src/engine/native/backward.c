@@ -212,9 +212,10 @@ static void pool_channel(cfi_engine *engine, const native_layer *native, const n
 static void dropout_channel(cfi_engine *engine, const native_layer *native, const native_layer *target,
                             int64_t block, int64_t c)
 {
-    const cfi_shape shape = native->layer->output;
+    /* The target's channels: behind a flatten layer the dropout's own are single values. */
+    const cfi_shape shape = target->layer->output;
     const int64_t values = shape.height * shape.width * engine->lanes;
-    const int64_t offset = block * native->gradient.block + c * native->gradient.channel;
+    const int64_t offset = block * native->gradient.block + c * values;
     float *dx = target->gradient.data + block * target->gradient.block + c * target->gradient.channel;
     memcpy(dx, native->gradient.data + offset, (size_t)values * sizeof(float));
     engine->kernels->multiply(dx, native->mask + offset, values);
@@ -225,7 +226,7 @@ static void channels_input_gradient(cfi_engine *engine, int index, int thread)
     const native_layer *native = &engine->layers[index];
     const int before = layer_before(engine, index);
     const native_layer *target = &engine->layers[before];
-    const cfi_shape shape = native->layer->input;
+    const cfi_shape shape = target->layer->output; /* that of the input, before any flatten */
     int64_t begin, end;
     cfi_pool_share(shape.channels * native_blocks(engine), thread, engine->threads, &begin, &end);
     for (int64_t unit = begin; unit < end; unit++) {

@@ -270,6 +270,17 @@ cf_status cfi_engine_step(cfi_engine *engine, int64_t step, const int64_t *indic
     return CF_OK;
 }
 
+void cfi_engine_prefetch(const cfi_engine *engine, const int64_t *indices, int64_t rows)
+{
+    const int64_t features = cfi_shape_features(engine->graph->input);
+    const uint8_t *bytes = engine->dataset->train.bytes;
+    for (int64_t s = 0; bytes != NULL && s < rows; s++) {
+        for (int64_t i = 0; i < features; i += 64) { /* a cache line */
+            __builtin_prefetch(bytes + indices[s] * features + i);
+        }
+    }
+}
+
 cf_status cfi_engine_evaluate(cfi_engine *engine, const cfi_samples *samples, const int64_t *indices, int64_t rows,
                               double *loss_sum_out, int64_t *correct_out, int32_t *predicted, cf_error *error)
 {

@@ -65,19 +65,6 @@ static void input_panel(cfi_engine *engine, int64_t block, int64_t panel, int64_
     }
 }
 
-/* Samples lie anywhere in the data set: ask for all of them at once instead of waiting for each. */
-static void prefetch_samples(const cfi_engine *engine, int64_t first, int64_t count)
-{
-    const native_source *source = &engine->source;
-    const int64_t features = cfi_shape_features(engine->graph->input);
-    for (int64_t s = first; source->bytes != NULL && s < first + count; s++) {
-        const uint8_t *bytes = source->bytes + (source->indices != NULL ? source->indices[s] : s) * features;
-        for (int64_t i = 0; i < features; i += 64) {
-            __builtin_prefetch(bytes + i);
-        }
-    }
-}
-
 static void input_labels(cfi_engine *engine)
 {
     const native_source *source = &engine->source;
@@ -92,10 +79,6 @@ void native_input(cfi_engine *engine, int thread)
     int64_t begin, end;
     cfi_pool_share(panels * native_blocks(engine), thread, engine->threads, &begin, &end);
     for (int64_t unit = begin; unit < end; unit++) {
-        if (unit == begin || unit % panels == 0) {
-            const int64_t block = unit / panels;
-            prefetch_samples(engine, block * engine->lanes, native_block_rows(engine, block));
-        }
         input_panel(engine, unit / panels, unit % panels, panels, &engine->scratch[thread]);
     }
     if (thread == 0) {

@@ -82,6 +82,9 @@ static cf_status layer_new(cfi_engine *engine, int index, cf_error *error)
     if (layer->kind == CFI_LAYER_FLATTEN) {
         native->output = native->input;
         native->gradient = index == 0 ? native->gradient : engine->layers[index - 1].gradient;
+        /* The same values seen as (features, 1, 1): no convolution reads them, so there is no border between. */
+        native->output.channel = native->output.row = engine->lanes;
+        native->gradient.channel = native->gradient.row = engine->lanes;
         return CF_OK;
     }
     CFI_TRY(view_new(engine, &native->output, layer->output, reader_of(engine->graph, index), error));

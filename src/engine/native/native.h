@@ -29,7 +29,7 @@ typedef struct native_view {
 typedef struct native_layer {
     const cfi_layer *layer;
     native_view input, output;   /* output of a flatten layer is its input */
-    native_view gradient;        /* of the loss by the output; by the value before the activation once that is applied */
+    native_view gradient;        /* of the loss by the output; then by the value before the activation */
     float *mask;                 /* dropout: factor of each output, (blocks, features, P)                */
     /* Layers with weights: */
     float *weight, *bias;
@@ -135,7 +135,7 @@ void native_forward(cfi_engine *engine, int index, int thread);
 void native_loss(cfi_engine *engine, int thread);
 void native_outputs(cfi_engine *engine, int thread);
 
-/* backward.c: gradient by the input of layer `index`, written to the layer before; needs layer weights before update. */
+/* backward.c: gradient by the input of layer `index`, written to the layer before. Needs weights not yet updated. */
 void native_input_gradient(cfi_engine *engine, int index, int thread);
 
 /* weights.c: gradient by the weights, and the update. */

@@ -103,13 +103,33 @@ static void finish_tile(cfi_engine *engine, const native_layer *native, int64_t 
 static void update_bias(cfi_engine *engine, const native_layer *native, int64_t begin, int64_t end)
 {
     engine->kernels->update(&engine->update, native->bias + begin, state_at(native->bias_state[0], begin),
-                            state_at(native->bias_state[1], begin), native->bias_gradient + begin, 1, end - begin, 0, 0);
+                            state_at(native->bias_state[1], begin), native->bias_gradient + begin, 1, end - begin, 0,
+                            0);
+}
+
+/* One tile: neurons o.. (at most CFI_TILE_ROWS before `end`), inputs of one panel. */
+static void dense_tile(cfi_engine *engine, const native_layer *native, cfi_tile *tile, int64_t o, int64_t end,
+                       int64_t panel)
+{
+    const int64_t inputs = native->layer->fan_in, lanes = engine->lanes, i = panel * CFI_PANEL;
+    tile->columns = (int)native_columns(inputs - i < CFI_PANEL ? inputs - i : CFI_PANEL);
+    tile->b = native->rows + panel * lanes * CFI_PANEL;
+    tile->rows = (int)(end - o < CFI_TILE_ROWS ? end - o : CFI_TILE_ROWS);
+    if (native->weight_gradient == NULL) {
+        prefetch_rows(native, o * inputs + i, tile->rows, inputs);
+    }
+    for (int r = 0; r < tile->rows; r++) {
+        tile->a[r] = native->gradient.data + (o + r) * lanes;
+    }
+    engine->kernels->tile(tile);
+    finish_tile(engine, native, o, i, tile->rows, tile->c);
 }
 
 static void dense_weight_gradient(cfi_engine *engine, const native_layer *native, int thread)
 {
-    const int64_t inputs = native->layer->fan_in, lanes = engine->lanes;
-    const int64_t panels = (inputs + CFI_PANEL - 1) / CFI_PANEL;
+    const int64_t panels = (native->layer->fan_in + CFI_PANEL - 1) / CFI_PANEL, lanes = engine->lanes;
+    /* As many panels at a time as half of a common L2 cache holds: rows of weights are walked in long pieces. */
+    const int64_t fitting = 16 / native_blocks(engine), group = fitting < 1 ? 1 : fitting;
     cfi_tile tile;
     memset(&tile, 0, sizeof tile);
     tile.c = engine->scratch[thread].tile;
@@ -121,20 +141,11 @@ static void dense_weight_gradient(cfi_engine *engine, const native_layer *native
     leaves_over_samples(engine, &tile, native->gradient.block, panels * lanes * CFI_PANEL);
     int64_t begin, end;
     cfi_pool_share(native->layer->neurons, thread, engine->threads, &begin, &end);
-    for (int64_t panel = 0; panel < panels; panel++) {
-        const int64_t i = panel * CFI_PANEL;
-        tile.columns = (int)native_columns(inputs - i < CFI_PANEL ? inputs - i : CFI_PANEL);
-        tile.b = native->rows + panel * lanes * CFI_PANEL;
+    for (int64_t first = 0; first < panels; first += group) {
         for (int64_t o = begin; o < end; o += CFI_TILE_ROWS) {
-            tile.rows = (int)(end - o < CFI_TILE_ROWS ? end - o : CFI_TILE_ROWS);
-            if (native->weight_gradient == NULL) {
-                prefetch_rows(native, o * inputs + i, tile.rows, inputs);
+            for (int64_t panel = first; panel < panels && panel < first + group; panel++) {
+                dense_tile(engine, native, &tile, o, end, panel);
             }
-            for (int r = 0; r < tile.rows; r++) {
-                tile.a[r] = native->gradient.data + (o + r) * lanes;
-            }
-            engine->kernels->tile(&tile);
-            finish_tile(engine, native, o, i, tile.rows, tile.c);
         }
     }
     dense_bias_gradient(engine, native, begin, end);
@@ -319,6 +330,7 @@ void native_update(cfi_engine *engine, int index, int thread)
         scale_values(native->bias_gradient + begin, end - begin, engine->clip_scale);
     }
     engine->kernels->update(&engine->update, native->weight + offset, state_at(native->weight_state[0], offset),
-                            state_at(native->weight_state[1], offset), native->weight_gradient + offset, 1, count, 0, 0);
+                            state_at(native->weight_state[1], offset), native->weight_gradient + offset, 1, count, 0,
+                            0);
     update_bias(engine, native, begin, end);
 }
