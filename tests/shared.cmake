@@ -6,3 +6,8 @@ endforeach()
 foreach(name small mnist)
   target_sources(test_golden_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/golden/golden.c)
 endforeach()
+
+# NEON against this processor, under emulation (tests/neon/run.sh).
+add_executable(neon_hashes ${PROJECT_SOURCE_DIR}/tests/neon/hashes.c)
+target_link_libraries(neon_hashes PRIVATE cf_internal)
+cf_script_test(neon.bits neon/run.sh neon ${PROJECT_SOURCE_DIR} $<TARGET_FILE:neon_hashes>)

@@ -235,7 +235,7 @@ static cf_status add_epoch_metrics(trainer *t, cf_error *error)
 
 /* ---- The loop ---- */
 
-/* The samples of `step` into t->indices; those of the step after are drawn too, so that they are in the cache by then. */
+/* The samples of `step` into t->indices. Those of the step after are drawn too, to be in the cache by then. */
 static int64_t take_indices(trainer *t, int64_t step)
 {
     if (t->next_step != step) {
