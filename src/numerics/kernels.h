@@ -28,6 +28,19 @@ typedef enum cfi_tile_start {
     CFI_START_OUTPUT       /* at what c holds: goes on with a chain cut for the cache */
 } cfi_tile_start;
 
+/* Coefficients of one optimizer step, prepared once a step (learn/optimizer.h). */
+typedef struct cfi_update {
+    cfi_optimizer_kind kind;
+    bool has_momentum, nesterov;
+    float rate, momentum, weight_decay;
+    float decay, one_minus_decay;     /* rmsprop alpha; adam beta2     */
+    float beta1, one_minus_beta1;
+    float epsilon;
+    float correction1;                /* adam: rate / (1 - beta1^t)    */
+    float correction2_root;           /* adam: sqrt(1 - beta2^t)       */
+    float decoupled;                  /* adamw: 1 - rate*weight_decay  */
+} cfi_update;
+
 /* One tile of a contraction: c[r][j] = sum over k of a[r][k] * b[k][j], for rows r and columns j.
  *
  * k runs over three nested counts, n[2] outermost, n[0] innermost; k2, k1, k0 reads a at as[2]*k2 + as[1]*k1 + as[0]*k0
@@ -48,23 +61,20 @@ typedef struct cfi_tile {
     int64_t leaf_count, leaf_group;
     int64_t leaf_as[2], leaf_bs[2];
     int64_t last_n[3];
+    const cfi_update *sgd;    /* not NULL: c is not written; an sgd step with it as the gradient is made of w and s1 */
+    float *w, *s1;            /* rows w_stride apart, as wide as columns; s1 is the momentum, if there is one */
+    int64_t w_stride;
     float *stack;             /* scratch, CFI_TILE_STACK_FLOATS, 64-byte aligned; may be NULL when leaf_count is 1 */
 } cfi_tile;
 
 #define CFI_TILE_STACK_FLOATS (CFI_TREE_LEVELS * CFI_TILE_ROWS * CFI_TILE_COLUMNS)
 
-/* Coefficients of one optimizer step, prepared once a step (learn/optimizer.h). */
-typedef struct cfi_update {
-    cfi_optimizer_kind kind;
-    bool has_momentum, nesterov;
-    float rate, momentum, weight_decay;
-    float decay, one_minus_decay;     /* rmsprop alpha; adam beta2     */
-    float beta1, one_minus_beta1;
-    float epsilon;
-    float correction1;                /* adam: rate / (1 - beta1^t)    */
-    float correction2_root;           /* adam: sqrt(1 - beta2^t)       */
-    float decoupled;                  /* adamw: 1 - rate*weight_decay  */
-} cfi_update;
+/* Values begin .. begin+count-1 of some samples of a data set held as bytes. */
+typedef struct cfi_gather {
+    const int64_t *indices;
+    int64_t features, begin, count, stride;
+    float scale, shift;
+} cfi_gather;
 
 /* Where a pool's window is in a block; strides in floats; lanes = P. */
 typedef struct cfi_window {
@@ -96,7 +106,9 @@ typedef struct cfi_kernels {
     /* target[c*ldt + r] = source[r*lds + c]; rows and columns are multiples of 8. */
     void (*transpose)(const float *source, int64_t lds, int64_t rows, int64_t columns, float *target, int64_t ldt);
 
-    void (*bytes_to_floats)(const uint8_t *source, int64_t count, float scale, float shift, float *target);
+    /* target[s*stride + i] = source[index[s]*features + begin + i] * scale + shift, for s < rows and i < count;
+     * indices NULL: sample s itself. */
+    void (*gather_bytes)(const cfi_gather *gather, const uint8_t *source, int64_t rows, float *target);
     void (*multiply)(float *y, const float *factor, int64_t count);
 
     /* One output position of a pool over all lanes; x at the window's first tap. Gradients are added to dx; the

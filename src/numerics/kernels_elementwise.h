@@ -1,16 +1,6 @@
 /* Optimizers, pools and what moves values, written once over the vector type of simd_*.h. */
 
-/* ---- Optimizers (docs/math/optimizers.md): one vector of parameters ---- */
-
-INLINE vf update_sgd(const cfi_update *u, vf w, vf g, vf *s1)
-{
-    g = v_fma(v_set1(u->weight_decay), w, g);
-    if (u->has_momentum) {
-        *s1 = v_fma(v_set1(u->momentum), *s1, g);
-        g = u->nesterov ? v_fma(v_set1(u->momentum), *s1, g) : *s1;
-    }
-    return v_fma(v_set1(-u->rate), g, w);
-}
+/* ---- Optimizers other than sgd (kernels_tile.h has that) ---- */
 
 INLINE vf update_rmsprop(const cfi_update *u, vf w, vf g, vf *s1, vf *s2)
 {
@@ -163,15 +153,20 @@ static void transpose(const float *source, int64_t lds, int64_t rows, int64_t co
     }
 }
 
-static void bytes_to_floats(const uint8_t *source, int64_t count, float scale, float shift, float *target)
+static void gather_bytes(const cfi_gather *gather, const uint8_t *source, int64_t rows, float *target)
 {
-    const vf scale_v = v_set1(scale), shift_v = v_set1(shift);
-    int64_t i = 0;
-    for (; i + VL <= count; i += VL) {
-        v_store(target + i, v_fma(v_load_bytes(source + i), scale_v, shift_v));
-    }
-    for (; i < count; i++) {
-        v_store_n(target + i, v_fma(v_set1((float)source[i]), scale_v, shift_v), 1);
+    const vf scale = v_set1(gather->scale), shift = v_set1(gather->shift);
+    const int64_t whole = gather->count / VL * VL;
+    for (int64_t s = 0; s < rows; s++) {
+        const int64_t index = gather->indices != NULL ? gather->indices[s] : s;
+        const uint8_t *bytes = source + index * gather->features + gather->begin;
+        float *row = target + s * gather->stride;
+        for (int64_t i = 0; i < whole; i += VL) {
+            v_store(row + i, v_fma(v_load_bytes(bytes + i), scale, shift));
+        }
+        for (int64_t i = whole; i < gather->count; i++) {
+            v_store_n(row + i, v_fma(v_set1((float)bytes[i]), scale, shift), 1);
+        }
     }
 }
 

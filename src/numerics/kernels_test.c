@@ -505,8 +505,10 @@ static void compare_pools_and_moves(const cfi_kernels *one, const cfi_kernels *t
         kernels->average_pool(&window, 1.0f / 6.0f, x, y[side]);
         kernels->average_pool_gradient(&window, 1.0f / 6.0f, dy, dx[side], SIDE * LANES_IN, LANES_IN);
         kernels->transpose(x, 24, 16, 24, dx[side] + 200, 16);
-        const uint8_t bytes[21] = {0, 1, 255, 17, 3, 9, 200, 100, 50, 25, 12, 6, 3, 1, 0, 128, 64, 32, 16, 8, 4};
-        kernels->bytes_to_floats(bytes, 21, 1.0f / 255.0f, -0.5f, dx[side]);
+        const uint8_t bytes[42] = {[21] = 0, 1, 255, 17, 3, 9, 200, 100, 50, 25, 12, 6, 3, 1, 0, 128, 64, 32, 16, 8, 4};
+        const int64_t second[2] = {1, 0};
+        const cfi_gather gather = {second, 21, 0, 21, 30, 1.0f / 255.0f, -0.5f};
+        kernels->gather_bytes(&gather, bytes, 2, dx[side]);
         kernels->softmax(dx[side] + 64, 5, 16);
     }
     assert_same_bits(y[0], y[1], LANES_IN);

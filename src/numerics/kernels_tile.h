@@ -93,6 +93,40 @@ INLINE void tile_tree(vf c[CFI_TILE_ROWS][TILE_VECTORS_MAX], const cfi_tile *til
     }
 }
 
+/* The sgd step of one vector of parameters (docs/math/optimizers.md): returns the new w, changes the momentum. */
+INLINE vf update_sgd(const cfi_update *u, vf w, vf g, vf *momentum)
+{
+    g = v_fma(v_set1(u->weight_decay), w, g);
+    if (u->has_momentum) {
+        *momentum = v_fma(v_set1(u->momentum), *momentum, g);
+        g = u->nesterov ? v_fma(v_set1(u->momentum), *momentum, g) : *momentum;
+    }
+    return v_fma(v_set1(-u->rate), g, w);
+}
+
+/* The finished sums are a gradient: the parameters are updated from the registers, and it is never stored. */
+INLINE void tile_update(vf c[CFI_TILE_ROWS][TILE_VECTORS_MAX], const cfi_tile *tile, int64_t column, const int R,
+                        const int V)
+{
+    const cfi_update update = *tile->sgd;
+    if (update.has_momentum) {
+        FOR_TILE
+        {
+            float *w = tile->w + r * tile->w_stride + column + v * VL;
+            float *s1 = tile->s1 + r * tile->w_stride + column + v * VL;
+            vf momentum = v_load(s1);
+            v_store(w, update_sgd(&update, v_load(w), c[r][v], &momentum));
+            v_store(s1, momentum);
+        }
+    } else {
+        FOR_TILE
+        {
+            float *w = tile->w + r * tile->w_stride + column + v * VL;
+            v_store(w, update_sgd(&update, v_load(w), c[r][v], NULL));
+        }
+    }
+}
+
 INLINE void tile_run(const cfi_tile *tile, int64_t column, const int R, const int V)
 {
     vf c[CFI_TILE_ROWS][TILE_VECTORS_MAX];
@@ -102,7 +136,11 @@ INLINE void tile_run(const cfi_tile *tile, int64_t column, const int R, const in
         tile_begin(c, tile, column, R, V);
         tile_chain(c, tile->a, tile->b + column, tile->n, tile, R, V);
     }
-    FOR_TILE { v_store(tile->c + r * tile->ldc + column + v * VL, c[r][v]); }
+    if (tile->sgd != NULL) {
+        tile_update(c, tile, column, R, V);
+    } else {
+        FOR_TILE { v_store(tile->c + r * tile->ldc + column + v * VL, c[r][v]); }
+    }
 }
 
 /* One function for each pair (rows, vectors) that fits the registers. */

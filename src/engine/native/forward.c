@@ -5,17 +5,22 @@
 
 /* ---- Input: samples by index -> rows for the weight gradient, and lanes for the forward pass ---- */
 
-/* Copies values begin .. begin+count-1 of sample `position` of this call to target, normalised. */
-static void sample_values(const cfi_engine *engine, int64_t position, int64_t begin, int64_t count, float *target)
+/* Values begin .. begin+count-1 of the samples of one block, normalised: rows of CFI_PANEL floats. */
+static void gather_block(const cfi_engine *engine, int64_t block, int64_t begin, int64_t count, float *rows)
 {
     const native_source *source = &engine->source;
-    const int64_t features = cfi_shape_features(engine->graph->input);
-    const int64_t index = source->indices != NULL ? source->indices[position] : position;
+    const int64_t features = cfi_shape_features(engine->graph->input), first = block * engine->lanes;
+    const int64_t block_rows = native_block_rows(engine, block);
     if (source->bytes != NULL) {
-        engine->kernels->bytes_to_floats(source->bytes + index * features + begin, count, source->scale,
-                                         source->shift, target);
-    } else {
-        memcpy(target, source->floats + index * features + begin, (size_t)count * sizeof(float));
+        const bool in_order = source->indices == NULL;
+        const cfi_gather gather = {in_order ? NULL : source->indices + first, features, begin, count, CFI_PANEL,
+                                   source->scale, source->shift};
+        engine->kernels->gather_bytes(&gather, source->bytes + (in_order ? first * features : 0), block_rows, rows);
+        return;
+    }
+    for (int64_t s = 0; s < block_rows; s++) {
+        const int64_t index = source->indices != NULL ? source->indices[first + s] : first + s;
+        memcpy(rows + s * CFI_PANEL, source->floats + index * features + begin, (size_t)count * sizeof(float));
     }
 }
 
@@ -47,9 +52,7 @@ static void input_panel(cfi_engine *engine, int64_t block, int64_t panel, int64_
         memset(rows, 0, CFI_PANEL * CFI_PANEL * sizeof(float));
     }
     const int64_t block_rows = native_block_rows(engine, block);
-    for (int64_t s = 0; s < block_rows; s++) {
-        sample_values(engine, block * lanes + s, begin, count, rows + s * CFI_PANEL);
-    }
+    gather_block(engine, block, begin, count, rows);
     memset(rows + block_rows * CFI_PANEL, 0, (size_t)((lanes - block_rows) * CFI_PANEL) * sizeof(float));
     const cfi_layer *reader = engine->graph->layers;
     while (reader->kind == CFI_LAYER_FLATTEN) {
@@ -101,8 +104,8 @@ static void transpose_input(cfi_engine *engine, const native_layer *native, int 
     }
 }
 
-/* out[o] = f(bias[o] + sum over i of weight[o,i] * in[i]), for neurons o of this thread and every block. */
-static void dense_forward(cfi_engine *engine, const native_layer *native, int thread)
+/* Neurons begin .. end-1 of a dense layer for one block: out[o] = f(bias[o] + sum over i of weight[o,i] * in[i]). */
+static void dense_block(cfi_engine *engine, const native_layer *native, int64_t block, int64_t begin, int64_t end)
 {
     const cfi_layer *layer = native->layer;
     const int64_t lanes = engine->lanes, inputs = layer->fan_in;
@@ -115,21 +118,36 @@ static void dense_forward(cfi_engine *engine, const native_layer *native, int th
     tile.as[0] = 1;
     tile.bs[0] = lanes;
     tile.leaf_count = 1;
-    int64_t begin, end;
-    cfi_pool_share(layer->neurons, thread, engine->threads, &begin, &end);
-    for (int64_t block = 0; block < native_blocks(engine); block++) {
-        tile.columns = (int)native_columns(native_block_rows(engine, block));
-        tile.b = native->input.data + block * native->input.block;
-        for (int64_t o = begin; o < end; o += CFI_TILE_ROWS) {
-            tile.rows = (int)(end - o < CFI_TILE_ROWS ? end - o : CFI_TILE_ROWS);
-            for (int r = 0; r < tile.rows; r++) {
-                tile.a[r] = native->weight + (o + r) * inputs;
-            }
-            tile.bias = native->bias + o;
-            tile.c = native->output.data + block * native->output.block + o * lanes;
-            engine->kernels->tile(&tile);
-            engine->kernels->activate(layer->activation, layer->leaky_slope, tile.c, tile.rows * lanes);
+    tile.columns = (int)native_columns(native_block_rows(engine, block));
+    tile.b = native->input.data + block * native->input.block;
+    for (int64_t o = begin; o < end; o += CFI_TILE_ROWS) {
+        tile.rows = (int)(end - o < CFI_TILE_ROWS ? end - o : CFI_TILE_ROWS);
+        for (int r = 0; r < tile.rows; r++) {
+            tile.a[r] = native->weight + (o + r) * inputs;
         }
+        tile.bias = native->bias + o;
+        tile.c = native->output.data + block * native->output.block + o * lanes;
+        engine->kernels->tile(&tile);
+        engine->kernels->activate(layer->activation, layer->leaky_slope, tile.c, tile.rows * lanes);
+    }
+}
+
+/* Threads share the neurons where the weights are the larger part of what is read, the blocks where the samples are:
+ * each core then finds most of it in its own cache. */
+static void dense_forward(cfi_engine *engine, const native_layer *native, int thread)
+{
+    const int64_t blocks = native_blocks(engine), neurons = native->layer->neurons;
+    int64_t begin, end;
+    if (neurons < engine->rows && blocks % engine->threads == 0) {
+        cfi_pool_share(blocks, thread, engine->threads, &begin, &end);
+        for (int64_t block = begin; block < end; block++) {
+            dense_block(engine, native, block, 0, neurons);
+        }
+        return;
+    }
+    cfi_pool_share(neurons, thread, engine->threads, &begin, &end);
+    for (int64_t block = 0; block < blocks; block++) {
+        dense_block(engine, native, block, begin, end);
     }
 }
 

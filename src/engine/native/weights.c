@@ -67,6 +67,8 @@ static void dense_bias_gradient(const cfi_engine *engine, const native_layer *na
     }
 }
 
+#define PREFETCH_WEIGHTS_MIN 100000 /* smaller layers stay in the cache by themselves */
+
 /* Asks the cache for the weights (and first state) that the tile's update will touch, while it is being computed. */
 static void prefetch_rows(const native_layer *native, int64_t offset, int rows, int64_t row_stride)
 {
@@ -112,17 +114,25 @@ static void dense_tile(cfi_engine *engine, const native_layer *native, cfi_tile 
                        int64_t panel)
 {
     const int64_t inputs = native->layer->fan_in, lanes = engine->lanes, i = panel * CFI_PANEL;
-    tile->columns = (int)native_columns(inputs - i < CFI_PANEL ? inputs - i : CFI_PANEL);
+    const int64_t offset = o * inputs + i, left = inputs - i;
+    const bool fused = native->weight_gradient == NULL;
+    tile->columns = (int)native_columns(left < CFI_PANEL ? left : CFI_PANEL);
     tile->b = native->rows + panel * lanes * CFI_PANEL;
     tile->rows = (int)(end - o < CFI_TILE_ROWS ? end - o : CFI_TILE_ROWS);
-    if (native->weight_gradient == NULL) {
-        prefetch_rows(native, o * inputs + i, tile->rows, inputs);
-    }
     for (int r = 0; r < tile->rows; r++) {
         tile->a[r] = native->gradient.data + (o + r) * lanes;
     }
+    if (fused && native->layer->weight_count > PREFETCH_WEIGHTS_MIN) {
+        prefetch_rows(native, offset, tile->rows, inputs);
+    }
+    tile->sgd = fused && engine->update.kind == CFI_OPTIMIZER_SGD && left >= CFI_PANEL ? &engine->update : NULL;
+    tile->w = native->weight + offset;
+    tile->s1 = state_at(native->weight_state[0], offset);
+    tile->w_stride = inputs;
     engine->kernels->tile(tile);
-    finish_tile(engine, native, o, i, tile->rows, tile->c);
+    if (tile->sgd == NULL) {
+        finish_tile(engine, native, o, i, tile->rows, tile->c);
+    }
 }
 
 static void dense_weight_gradient(cfi_engine *engine, const native_layer *native, int thread)
