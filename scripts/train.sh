@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 
 scripts/setup.sh
 cmake --preset release
-cmake --build --preset release
+cmake --build --preset release --target cuttlefish_command cuttlefish cuttlefish_static
 build/release/cuttlefish data get mnist
 exec build/release/cuttlefish train examples/mnist/mlp.yaml "$@"

@@ -38,8 +38,9 @@ static void place_features(const cfi_engine *engine, int64_t block, int64_t begi
 }
 
 /* One panel of CFI_PANEL features for the samples of one block. */
-static void input_panel(cfi_engine *engine, int64_t block, int64_t panel, int64_t panels, native_scratch *scratch)
+static void input_panel(cfi_engine *engine, int64_t block, int64_t panel, int64_t panels, int thread)
 {
+    native_scratch *scratch = &engine->scratch[thread];
     const int64_t lanes = engine->lanes, features = cfi_shape_features(engine->graph->input);
     const int64_t begin = panel * CFI_PANEL, left = features - begin;
     const int64_t count = left < CFI_PANEL ? left : CFI_PANEL;
@@ -47,7 +48,7 @@ static void input_panel(cfi_engine *engine, int64_t block, int64_t panel, int64_
     const bool dense_first = engine->first_weights == 0 && first->layer->kind == CFI_LAYER_DENSE;
     float *rows = scratch->tile;
     if (dense_first && first->rows != NULL) {
-        rows = first->rows + (block * panels + panel) * lanes * CFI_PANEL;
+        rows = first->rows + (native_input_block(first, block, thread) * panels + panel) * lanes * CFI_PANEL;
     } else {
         memset(rows, 0, CFI_PANEL * CFI_PANEL * sizeof(float));
     }
@@ -63,8 +64,9 @@ static void input_panel(cfi_engine *engine, int64_t block, int64_t panel, int64_
         engine->kernels->transpose(rows, CFI_PANEL, lanes, CFI_PANEL, turned, lanes);
         place_features(engine, block, begin, count, turned);
     } else {
-        engine->kernels->transpose(rows, CFI_PANEL, lanes, CFI_PANEL,
-                                   engine->input.data + block * engine->input.block + begin * lanes, lanes);
+        const int64_t place = native_input_block(&engine->layers[0], block, thread) * engine->input.block;
+        engine->kernels->transpose(rows, CFI_PANEL, lanes, CFI_PANEL, engine->input.data + place + begin * lanes,
+                                   lanes);
     }
 }
 
@@ -80,9 +82,10 @@ void native_input(cfi_engine *engine, int thread)
 {
     const int64_t panels = (cfi_shape_features(engine->graph->input) + CFI_PANEL - 1) / CFI_PANEL;
     int64_t begin, end;
-    cfi_pool_share(panels * native_blocks(engine), thread, engine->threads, &begin, &end);
+    cfi_pool_share(panels * native_blocks(engine), engine->copied_input ? 0 : thread,
+                   engine->copied_input ? 1 : engine->threads, &begin, &end);
     for (int64_t unit = begin; unit < end; unit++) {
-        input_panel(engine, unit / panels, unit % panels, panels, &engine->scratch[thread]);
+        input_panel(engine, unit / panels, unit % panels, panels, thread);
     }
     if (thread == 0) {
         input_labels(engine);
@@ -105,7 +108,8 @@ static void transpose_input(cfi_engine *engine, const native_layer *native, int 
 }
 
 /* Neurons begin .. end-1 of a dense layer for one block: out[o] = f(bias[o] + sum over i of weight[o,i] * in[i]). */
-static void dense_block(cfi_engine *engine, const native_layer *native, int64_t block, int64_t begin, int64_t end)
+static void dense_block(cfi_engine *engine, const native_layer *native, int64_t block, int64_t begin, int64_t end,
+                        int thread)
 {
     const cfi_layer *layer = native->layer;
     const int64_t lanes = engine->lanes, inputs = layer->fan_in;
@@ -119,7 +123,7 @@ static void dense_block(cfi_engine *engine, const native_layer *native, int64_t 
     tile.bs[0] = lanes;
     tile.leaf_count = 1;
     tile.columns = (int)native_columns(native_block_rows(engine, block));
-    tile.b = native->input.data + block * native->input.block;
+    tile.b = native->input.data + native_input_block(native, block, thread) * native->input.block;
     for (int64_t o = begin; o < end; o += CFI_TILE_ROWS) {
         tile.rows = (int)(end - o < CFI_TILE_ROWS ? end - o : CFI_TILE_ROWS);
         for (int r = 0; r < tile.rows; r++) {
@@ -141,13 +145,13 @@ static void dense_forward(cfi_engine *engine, const native_layer *native, int th
     if (neurons < engine->rows && blocks % engine->threads == 0) {
         cfi_pool_share(blocks, thread, engine->threads, &begin, &end);
         for (int64_t block = begin; block < end; block++) {
-            dense_block(engine, native, block, 0, neurons);
+            dense_block(engine, native, block, 0, neurons, thread);
         }
         return;
     }
     cfi_pool_share(neurons, thread, engine->threads, &begin, &end);
     for (int64_t block = 0; block < blocks; block++) {
-        dense_block(engine, native, block, begin, end);
+        dense_block(engine, native, block, begin, end, thread);
     }
 }
 

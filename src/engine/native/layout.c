@@ -13,7 +13,7 @@ static float *floats_new(cfi_engine *engine, int64_t count)
 /* Makes an activation of `shape` with a border for its reader (NULL: none). Features are rounded up to whole
  * panels, so that a dense reader may transpose whole squares. */
 static cf_status view_new(cfi_engine *engine, native_view *view, cfi_shape shape, const cfi_layer *reader,
-                          cf_error *error)
+                          int64_t blocks, cf_error *error)
 {
     int64_t top = 0, left = 0, bottom = 0, right = 0;
     if (reader != NULL && reader->kind == CFI_LAYER_CONV2D) {
@@ -27,7 +27,7 @@ static cf_status view_new(cfi_engine *engine, native_view *view, cfi_shape shape
     view->row = width * view->column;
     view->channel = height * view->row;
     view->block = native_round_up(shape.channels * height * width, CFI_PANEL) * engine->lanes;
-    float *data = floats_new(engine, view->block * engine->block_count);
+    float *data = floats_new(engine, view->block * blocks);
     if (data == NULL) {
         return cfi_fail_memory(error, "activations");
     }
@@ -49,7 +49,7 @@ static const cfi_layer *reader_of(const cfi_graph *graph, int index)
 static cf_status layer_gradients_new(cfi_engine *engine, native_layer *native, cf_error *error)
 {
     const cfi_layer *layer = native->layer;
-    const int64_t lanes = engine->lanes, blocks = engine->block_count;
+    const int64_t lanes = engine->lanes, blocks = native->copied_input ? engine->threads : engine->block_count;
     if (layer->neurons == 0) {
         return CF_OK;
     }
@@ -79,6 +79,7 @@ static cf_status layer_new(cfi_engine *engine, int index, cf_error *error)
     native->layer = layer;
     native->input = index == 0 ? engine->input : engine->layers[index - 1].output;
     native->needs_input_gradient = index > engine->first_weights;
+    native->copied_input = index == 0 && engine->copied_input;
     if (layer->kind == CFI_LAYER_FLATTEN) {
         native->output = native->input;
         native->gradient = index == 0 ? native->gradient : engine->layers[index - 1].gradient;
@@ -87,11 +88,11 @@ static cf_status layer_new(cfi_engine *engine, int index, cf_error *error)
         native->gradient.channel = native->gradient.row = engine->lanes;
         return CF_OK;
     }
-    CFI_TRY(view_new(engine, &native->output, layer->output, reader_of(engine->graph, index), error));
+    CFI_TRY(view_new(engine, &native->output, layer->output, reader_of(engine->graph, index), engine->block_count, error));
     if (engine->training == NULL) {
         return CF_OK;
     }
-    CFI_TRY(view_new(engine, &native->gradient, layer->output, NULL, error));
+    CFI_TRY(view_new(engine, &native->gradient, layer->output, NULL, engine->block_count, error));
     if (layer->kind == CFI_LAYER_DROPOUT) {
         native->mask = floats_new(engine, native->gradient.block * engine->block_count);
         if (native->mask == NULL) {
@@ -126,6 +127,14 @@ static cf_status scratch_new(cfi_engine *engine, cf_error *error)
     return CF_OK;
 }
 
+/* A small batch is sooner converted by every thread for itself than fetched from another core's cache. */
+static bool wants_copies(const cfi_engine *engine)
+{
+    const int64_t values_max = 16384;
+    return engine->threads > 1 && engine->block_count == 1 && engine->graph->layers[0].kind == CFI_LAYER_DENSE &&
+           cfi_shape_features(engine->graph->input) * engine->lanes <= values_max;
+}
+
 cf_status native_layout_new(cfi_engine *engine, cf_error *error)
 {
     const cfi_graph *graph = engine->graph;
@@ -144,7 +153,9 @@ cf_status native_layout_new(cfi_engine *engine, cf_error *error)
     while (engine->last > 0 && graph->layers[engine->last].kind == CFI_LAYER_FLATTEN) {
         engine->last--;
     }
-    CFI_TRY(view_new(engine, &engine->input, graph->input, reader_of(graph, -1), error));
+    engine->copied_input = wants_copies(engine);
+    const int64_t input_blocks = engine->copied_input ? engine->threads : engine->block_count;
+    CFI_TRY(view_new(engine, &engine->input, graph->input, reader_of(graph, -1), input_blocks, error));
     for (int i = 0; i < graph->layer_count; i++) {
         CFI_TRY(layer_new(engine, i, error));
     }

@@ -40,6 +40,7 @@ typedef struct native_layer {
     float *rows;                 /* dense: input as (blocks, panels, P, CFI_PANEL): samples by inputs     */
     float *gradient_rows;        /* conv2d: gradient as (blocks, panels, positions, P, panel width)        */
     bool needs_input_gradient;
+    bool copied_input;           /* each thread has its own copy of input and rows, as block `thread` */
 } native_layer;
 
 /* What one thread may scribble on. */
@@ -68,6 +69,7 @@ struct cfi_engine {
     uint64_t seed;
     int64_t batch_max, lanes, block_count;
     native_view input;            /* of the first layer */
+    bool copied_input;            /* a copy for each thread (native_layer.copied_input of the first layer) */
     native_layer *layers;         /* graph->layer_count */
     int layer_count;
     int first_weights, last;      /* index of the first layer with weights; of the last layer */
@@ -111,6 +113,12 @@ static inline int64_t native_block_rows(const cfi_engine *engine, int64_t block)
 static inline int64_t native_blocks(const cfi_engine *engine)
 {
     return (engine->rows + engine->lanes - 1) / engine->lanes;
+}
+
+/* Where a layer's input for a block lies: with copies (there is one block then), the thread's own. */
+static inline int64_t native_input_block(const native_layer *native, int64_t block, int thread)
+{
+    return native->copied_input ? thread : block;
 }
 
 /* Columns that are computed for `rows` samples. */

@@ -111,13 +111,14 @@ static void update_bias(cfi_engine *engine, const native_layer *native, int64_t 
 
 /* One tile: neurons o.. (at most CFI_TILE_ROWS before `end`), inputs of one panel. */
 static void dense_tile(cfi_engine *engine, const native_layer *native, cfi_tile *tile, int64_t o, int64_t end,
-                       int64_t panel)
+                       int64_t panel, int thread)
 {
     const int64_t inputs = native->layer->fan_in, lanes = engine->lanes, i = panel * CFI_PANEL;
     const int64_t offset = o * inputs + i, left = inputs - i;
     const bool fused = native->weight_gradient == NULL;
     tile->columns = (int)native_columns(left < CFI_PANEL ? left : CFI_PANEL);
-    tile->b = native->rows + panel * lanes * CFI_PANEL;
+    const int64_t panels = (inputs + CFI_PANEL - 1) / CFI_PANEL;
+    tile->b = native->rows + (native_input_block(native, 0, thread) * panels + panel) * lanes * CFI_PANEL;
     tile->rows = (int)(end - o < CFI_TILE_ROWS ? end - o : CFI_TILE_ROWS);
     for (int r = 0; r < tile->rows; r++) {
         tile->a[r] = native->gradient.data + (o + r) * lanes;
@@ -154,7 +155,7 @@ static void dense_weight_gradient(cfi_engine *engine, const native_layer *native
     for (int64_t first = 0; first < panels; first += group) {
         for (int64_t o = begin; o < end; o += CFI_TILE_ROWS) {
             for (int64_t panel = first; panel < panels && panel < first + group; panel++) {
-                dense_tile(engine, native, &tile, o, end, panel);
+                dense_tile(engine, native, &tile, o, end, panel, thread);
             }
         }
     }
