@@ -77,6 +77,7 @@ else
     step data fetch_mnist
     use_mnist
     step debug-build build dev
+    step debug run_tests dev -L golden
     step fuzz fuzz/run.sh "$fuzz_seconds"
     step thread-sanitizer thread_tests
     step sanitizer-build build asan
