@@ -1,9 +1,11 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/alloc.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ALIGNMENT 64u
 
@@ -59,6 +61,22 @@ void *cfi_aligned_calloc(size_t count, size_t size)
     if (memory != NULL) {
         memset(memory, 0, total);
     }
+    return memory;
+}
+
+void *cfi_huge_alloc(size_t size)
+{
+    const size_t alignment = size >= CFI_HUGE_PAGE_SIZE ? CFI_HUGE_PAGE_SIZE : ALIGNMENT;
+    if (size > SIZE_MAX / 2 || !allocation_allowed()) {
+        return NULL;
+    }
+    size = (size + alignment - 1) / alignment * alignment;
+    void *memory = aligned_alloc(alignment, size == 0 ? alignment : size);
+#if defined(MADV_HUGEPAGE)
+    if (memory != NULL && alignment == CFI_HUGE_PAGE_SIZE) {
+        (void)madvise(memory, size, MADV_HUGEPAGE); /* only a wish */
+    }
+#endif
     return memory;
 }
 

@@ -18,6 +18,12 @@ void *cfi_realloc(void *memory, size_t count, size_t size) __attribute__((warn_u
 /* Zeroed, aligned to 64 bytes (a cache line, the widest vector). Free with cfi_aligned_free. */
 void *cfi_aligned_calloc(size_t count, size_t size) __attribute__((warn_unused_result));
 
+#define CFI_HUGE_PAGE_SIZE ((size_t)2 << 20)
+
+/* Memory that is NOT zeroed, aligned to a huge page when it is at least one long (else to 64 bytes), for which the
+ * kernel is asked to use huge pages. Free with cfi_free. */
+void *cfi_huge_alloc(size_t size) __attribute__((warn_unused_result));
+
 /* A copy of `text`; NULL when memory is short. Free with cfi_free. */
 char *cfi_strdup(const char *text) __attribute__((warn_unused_result));
 

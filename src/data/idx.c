@@ -98,7 +98,7 @@ static cf_status read_values(cfi_reader *reader, cfi_idx *idx, cf_error *error)
 {
     const int64_t value_count = idx->dimension[0] * idx->features;
     CFI_TRY(check_size(reader, value_count, error));
-    idx->bytes = cfi_calloc((size_t)value_count, 1);
+    idx->bytes = cfi_huge_alloc((size_t)value_count);
     if (idx->bytes == NULL) {
         return cfi_fail(error, CF_E_MEMORY, "%s: out of memory for %lld bytes", reader->name, (long long)value_count);
     }

@@ -119,8 +119,7 @@ void cfi_engine_free(cfi_engine *engine)
     }
     cfi_pool_free(engine->pool);
     native_small_batch_free(engine);
-    native_state_free(engine);
-    native_layout_free(engine);
+    cfi_arena_fini(&engine->arena);
     cfi_free(engine);
 }
 

@@ -1,13 +1,12 @@
 #include <string.h>
 
-#include "base/alloc.h"
 #include "engine/native/native.h"
 
 /* Zeroed floats counted in memory[2]; NULL when memory is short. */
 static float *floats_new(cfi_engine *engine, int64_t count)
 {
     engine->memory[2] += count * (int64_t)sizeof(float);
-    return cfi_aligned_calloc((size_t)count, sizeof(float));
+    return cfi_arena_take(&engine->arena, (size_t)count, sizeof(float));
 }
 
 /* Makes an activation of `shape` with a border for its reader (NULL: none). Features are rounded up to whole
@@ -113,7 +112,7 @@ static cf_status scratch_new(cfi_engine *engine, cf_error *error)
             neurons_max = layer->neurons;
         }
     }
-    engine->scratch = cfi_calloc((size_t)engine->threads, sizeof *engine->scratch);
+    engine->scratch = cfi_arena_take(&engine->arena, (size_t)engine->threads, sizeof *engine->scratch);
     if (engine->scratch == NULL) {
         return cfi_fail_memory(error, "scratch");
     }
@@ -141,11 +140,12 @@ cf_status native_layout_new(cfi_engine *engine, cf_error *error)
 {
     const cfi_graph *graph = engine->graph;
     const size_t padded = (size_t)(engine->block_count * engine->lanes);
-    engine->layers = cfi_calloc((size_t)graph->layer_count, sizeof *engine->layers);
-    engine->labels = cfi_aligned_calloc(padded, sizeof *engine->labels);
-    engine->predicted = cfi_aligned_calloc(padded, sizeof *engine->predicted);
-    engine->losses = cfi_aligned_calloc(padded, sizeof *engine->losses);
-    engine->block_correct = cfi_calloc((size_t)engine->block_count, sizeof *engine->block_correct);
+    engine->layers = cfi_arena_take(&engine->arena, (size_t)graph->layer_count, sizeof *engine->layers);
+    engine->labels = cfi_arena_take(&engine->arena, padded, sizeof *engine->labels);
+    engine->predicted = cfi_arena_take(&engine->arena, padded, sizeof *engine->predicted);
+    engine->losses = cfi_arena_take(&engine->arena, padded, sizeof *engine->losses);
+    engine->block_correct =
+        cfi_arena_take(&engine->arena, (size_t)engine->block_count, sizeof *engine->block_correct);
     if (engine->layers == NULL || engine->labels == NULL || engine->predicted == NULL || engine->losses == NULL ||
         engine->block_correct == NULL) {
         return cfi_fail_memory(error, "layers");
@@ -162,43 +162,4 @@ cf_status native_layout_new(cfi_engine *engine, cf_error *error)
         CFI_TRY(layer_new(engine, i, error));
     }
     return scratch_new(engine, error);
-}
-
-/* Where the memory of a view begins: before its border. */
-static void view_free(native_view *view, const cfi_layer *reader)
-{
-    if (view->data != NULL) {
-        const bool bordered = reader != NULL && reader->kind == CFI_LAYER_CONV2D;
-        cfi_aligned_free(view->data -
-                         (bordered ? reader->pad_top * view->row + reader->pad_left * view->column : 0));
-    }
-}
-
-void native_layout_free(cfi_engine *engine)
-{
-    view_free(&engine->input, reader_of(engine->graph, -1));
-    for (int i = 0; engine->layers != NULL && i < engine->layer_count; i++) {
-        native_layer *native = &engine->layers[i];
-        if (native->layer != NULL && native->layer->kind != CFI_LAYER_FLATTEN) {
-            view_free(&native->output, reader_of(engine->graph, i));
-            view_free(&native->gradient, NULL);
-        }
-        cfi_aligned_free(native->mask);
-        cfi_aligned_free(native->weight_gradient);
-        cfi_aligned_free(native->bias_gradient);
-        cfi_aligned_free(native->neuron_squares);
-        cfi_aligned_free(native->rows);
-        cfi_aligned_free(native->gradient_rows);
-    }
-    for (int t = 0; engine->scratch != NULL && t < engine->threads; t++) {
-        cfi_aligned_free(engine->scratch[t].stack);
-        cfi_aligned_free(engine->scratch[t].tile);
-        cfi_aligned_free(engine->scratch[t].packed);
-    }
-    cfi_free(engine->scratch);
-    cfi_free(engine->layers);
-    cfi_aligned_free(engine->labels);
-    cfi_aligned_free(engine->predicted);
-    cfi_aligned_free(engine->losses);
-    cfi_free(engine->block_correct);
 }

@@ -9,6 +9,7 @@
 #ifndef CFI_ENGINE_NATIVE_H
 #define CFI_ENGINE_NATIVE_H
 
+#include "base/arena.h"
 #include "base/pool.h"
 #include "engine/engine.h"
 #include "learn/optimizer.h"
@@ -65,6 +66,7 @@ struct cfi_engine {
     const cfi_dataset *dataset;
     const cfi_kernels *kernels;
     cfi_pool *pool;
+    cfi_arena arena;              /* all buffers but those of small_batch.c */
     int threads;
     uint64_t seed;
     int64_t batch_max, lanes, block_count;
@@ -127,13 +129,11 @@ static inline int64_t native_columns(int64_t rows)
     return native_round_up(rows, CFI_COLUMN_ALIGN);
 }
 
-/* layout.c: allocates everything but weights; frees it. */
+/* layout.c: everything but weights, from the arena. */
 cf_status native_layout_new(cfi_engine *engine, cf_error *error) __attribute__((warn_unused_result));
-void native_layout_free(cfi_engine *engine);
 
 /* state.c: weights, optimizer state, their names and hashes. */
 cf_status native_state_new(cfi_engine *engine, cf_error *error) __attribute__((warn_unused_result));
-void native_state_free(cfi_engine *engine);
 /* The layer whose values are not finite first, for the error text. */
 const char *native_first_nonfinite(const cfi_engine *engine);
 

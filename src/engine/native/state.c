@@ -1,14 +1,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "engine/native/native.h"
 #include "learn/initialise.h"
 
 static float *values_new(cfi_engine *engine, int64_t count, int kind)
 {
     engine->memory[kind] += count * (int64_t)sizeof(float);
-    return cfi_aligned_calloc((size_t)count, sizeof(float));
+    return cfi_arena_take(&engine->arena, (size_t)count, sizeof(float));
 }
 
 /* Adds a tensor to the list: a layer's weights (suffix "weight", shaped as PyTorch's) or biases ("bias"). */
@@ -50,7 +49,8 @@ cf_status native_state_new(cfi_engine *engine, cf_error *error)
 {
     const int states = engine->training != NULL ? cfi_optimizer_state_count(&engine->training->optimizer) : 0;
     int64_t neurons = 0;
-    engine->tensors = cfi_calloc((size_t)engine->layer_count * 2 * (size_t)(1 + states), sizeof *engine->tensors);
+    const size_t tensors_max = (size_t)engine->layer_count * 2 * (size_t)(1 + states);
+    engine->tensors = cfi_arena_take(&engine->arena, tensors_max, sizeof *engine->tensors);
     if (engine->tensors == NULL) {
         return cfi_fail_memory(error, "tensors");
     }
@@ -71,23 +71,8 @@ cf_status native_state_new(cfi_engine *engine, cf_error *error)
         }
         engine->parameter_count = state < 0 ? engine->tensor_count : engine->parameter_count;
     }
-    engine->neuron_hashes = cfi_calloc((size_t)neurons, sizeof *engine->neuron_hashes);
+    engine->neuron_hashes = cfi_arena_take(&engine->arena, (size_t)neurons, sizeof *engine->neuron_hashes);
     return engine->neuron_hashes != NULL ? CF_OK : cfi_fail_memory(error, "hashes");
-}
-
-void native_state_free(cfi_engine *engine)
-{
-    for (int i = 0; engine->layers != NULL && i < engine->layer_count; i++) {
-        native_layer *native = &engine->layers[i];
-        cfi_aligned_free(native->weight);
-        cfi_aligned_free(native->bias);
-        for (int state = 0; state < CFI_STATES_MAX; state++) {
-            cfi_aligned_free(native->weight_state[state]);
-            cfi_aligned_free(native->bias_state[state]);
-        }
-    }
-    cfi_free(engine->tensors);
-    cfi_free(engine->neuron_hashes);
 }
 
 void cfi_engine_initialise(cfi_engine *engine)
