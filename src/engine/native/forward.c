@@ -107,6 +107,18 @@ static void transpose_input(cfi_engine *engine, const native_layer *native, int 
     }
 }
 
+/* Asks for the beginnings of the next tile's weight rows. Each row is another stream, which the hardware would notice
+ * only after a few waits for the outer cache; from there on it follows by itself. */
+static void prefetch_next_rows(const native_layer *native, int64_t o, int64_t end)
+{
+    const int64_t inputs = native->layer->fan_in, begun = inputs < 256 ? inputs : 256;
+    for (int64_t row = o; row < end && row < o + CFI_TILE_ROWS; row++) {
+        for (int64_t i = 0; i < begun; i += 16) {
+            __builtin_prefetch(native->weight + row * inputs + i, 0, 2);
+        }
+    }
+}
+
 /* Neurons begin .. end-1 of a dense layer for one block: out[o] = f(bias[o] + sum over i of weight[o,i] * in[i]). */
 static void dense_block(cfi_engine *engine, const native_layer *native, int64_t block, int64_t begin, int64_t end,
                         int thread)
@@ -131,6 +143,9 @@ static void dense_block(cfi_engine *engine, const native_layer *native, int64_t 
         }
         tile.bias = native->bias + o;
         tile.c = native->output.data + block * native->output.block + o * lanes;
+        if (layer->weight_count > NATIVE_PREFETCH_WEIGHTS_MIN) {
+            prefetch_next_rows(native, o + CFI_TILE_ROWS, end);
+        }
         engine->kernels->tile(&tile);
         engine->kernels->activate(layer->activation, layer->leaky_slope, tile.c, tile.rows * lanes);
     }

@@ -19,6 +19,7 @@
 #define CFI_PANEL 64           /* inputs in one panel of `rows`, outputs in one of `gradient_rows` */
 #define CFI_PACK_TILES 8       /* tiles whose weights are packed together for the input gradient   */
 #define CFI_STATES_MAX 2
+#define NATIVE_PREFETCH_WEIGHTS_MIN 100000 /* smaller layers stay in a core's own cache by themselves */
 
 /* An activation: strides in floats. Value (c, y, x) of lane s in block n is at
  * data[n*block + c*channel + y*row + x*column + s]. */

@@ -67,8 +67,6 @@ static void dense_bias_gradient(const cfi_engine *engine, const native_layer *na
     }
 }
 
-#define PREFETCH_WEIGHTS_MIN 100000 /* smaller layers stay in the cache by themselves */
-
 /* Asks the cache for the weights (and first state) that the tile's update will touch, while it is being computed. */
 static void prefetch_rows(const native_layer *native, int64_t offset, int rows, int64_t row_stride)
 {
@@ -123,7 +121,7 @@ static void dense_tile(cfi_engine *engine, const native_layer *native, cfi_tile 
     for (int r = 0; r < tile->rows; r++) {
         tile->a[r] = native->gradient.data + (o + r) * lanes;
     }
-    if (fused && native->layer->weight_count > PREFETCH_WEIGHTS_MIN) {
+    if (fused && native->layer->weight_count > NATIVE_PREFETCH_WEIGHTS_MIN) {
         prefetch_rows(native, offset, tile->rows, inputs);
     }
     tile->sgd = fused && engine->update.kind == CFI_OPTIMIZER_SGD && left >= CFI_PANEL ? &engine->update : NULL;
