@@ -13,7 +13,7 @@ case = job.case
 
 
 def pool(x):
-    """2x2 max-pool of NHWC by reshape: its gradient is far cheaper on CPUs than reduce_window's."""
+    """2x2 max-pool of NHWC by reshape, whose gradient is elementwise (reduce_window was not timed beside it)."""
     rows, height, width, channels = x.shape
     x = x[:, :height // 2 * 2, :width // 2 * 2]
     return x.reshape(rows, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
