@@ -191,16 +191,5 @@ static int evaluate(const cli_arguments *arguments, const cf_network *network, c
 
 int cli_evaluate(const cli_arguments *arguments)
 {
-    cf_network *network = NULL;
-    cf_model *model = NULL;
-    int code = cli_network_load(arguments, false, stderr, &network);
-    if (code == CLI_DONE) {
-        code = cli_model_open(arguments, network, &model);
-    }
-    if (code == CLI_DONE) {
-        code = evaluate(arguments, network, model);
-    }
-    cf_model_free(model);
-    cf_network_free(network);
-    return code;
+    return cli_with_model(arguments, evaluate);
 }

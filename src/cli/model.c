@@ -1,6 +1,6 @@
 #include "cli/model.h"
 
-int cli_model_open(const cli_arguments *arguments, const cf_network *network, cf_model **model_out)
+static int open_model(const cli_arguments *arguments, const cf_network *network, cf_model **model_out)
 {
     int64_t threads = 0;
     const int code = cli_option_number(arguments, "threads", 1, 256, &threads);
@@ -48,4 +48,20 @@ int cli_part_option(const cli_arguments *arguments, cf_data_part *part_out)
         return CLI_WRONG;
     }
     return CLI_DONE;
+}
+
+int cli_with_model(const cli_arguments *arguments, cli_model_work work)
+{
+    cf_network *network = NULL;
+    cf_model *model = NULL;
+    int code = cli_network_load(arguments, false, stderr, &network);
+    if (code == CLI_DONE) {
+        code = open_model(arguments, network, &model);
+    }
+    if (code == CLI_DONE) {
+        code = work(arguments, network, model);
+    }
+    cf_model_free(model);
+    cf_network_free(network);
+    return code;
 }

@@ -6,8 +6,12 @@
 
 #include "cli/cli.h"
 
-/* Opens the weights of --run (a run folder or a .safetensors file), or of the newest run; says what is wrong. */
-int cli_model_open(const cli_arguments *arguments, const cf_network *network, cf_model **model_out);
+/* Work on a network and its model; returns an exit code. */
+typedef int (*cli_model_work)(const cli_arguments *arguments, const cf_network *network, cf_model *model);
+
+/* Loads the network, opens the weights of --run (a run folder or a .safetensors file) or of the newest run, does the
+ * work and frees both; says what is wrong. Returns the exit code. */
+int cli_with_model(const cli_arguments *arguments, cli_model_work work);
 
 const char *cli_part_name(cf_data_part part); /* "train", "validation", "test" */
 bool cli_part_parse(const char *text, size_t length, cf_data_part *part_out);

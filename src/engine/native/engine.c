@@ -37,7 +37,6 @@ static void set_shape(cfi_engine *engine, const cfi_engine_options *options)
     engine->lanes = engine->lanes < CFI_BLOCK_LANES_MAX ? engine->lanes : CFI_BLOCK_LANES_MAX;
     engine->block_count = (options->batch_max + engine->lanes - 1) / engine->lanes;
     engine->clip_norm = options->training != NULL ? (float)options->training->clip_norm : 0.0f;
-    engine->fused = engine->clip_norm == 0.0f;
     engine->all_dense = true;
     engine->first_weights = -1;
     for (int i = 0; i < graph->layer_count; i++) {
@@ -194,7 +193,7 @@ static void step_main(void *user, int thread)
     native_loss(engine, thread);
     cfi_pool_barrier(engine->pool);
     backward_passes(engine, thread);
-    if (!engine->fused || !engine->all_dense) {
+    if (engine->clip_norm > 0.0f || !engine->all_dense) {
         update_passes(engine, thread);
     }
 }

@@ -94,7 +94,6 @@ struct cfi_engine {
     native_source source;
     int64_t rows, step;
     bool is_training;
-    bool fused;                   /* updates are fused into the weight gradient (no clipping) */
     cfi_update update;
     float clip_norm, clip_scale;
     float *outputs;               /* predict: (rows, features) or NULL */

@@ -6,11 +6,17 @@
 
 /* ---- Gradient by the weights: a leaf for each `sample_grain` samples, joined by the tree ---- */
 
+/* Samples in one leaf; a block is never smaller than the leaves it is cut into. */
+static int64_t leaf_samples(const cfi_engine *engine)
+{
+    const int64_t asked = engine->training->sample_grain;
+    return asked < engine->lanes ? asked : engine->lanes;
+}
+
 /* The tile's leaves over the samples of this call: inside a block, then from block to block. */
 static void leaves_over_samples(const cfi_engine *engine, cfi_tile *tile, int64_t block_a, int64_t block_b)
 {
-    const int64_t asked = engine->training->sample_grain;
-    const int64_t grain = asked < engine->lanes ? asked : engine->lanes;
+    const int64_t grain = leaf_samples(engine);
     tile->leaf_count = (engine->rows + grain - 1) / grain;
     tile->leaf_group = engine->block_count > 1 ? engine->lanes / grain : tile->leaf_count;
     memcpy(tile->last_n, tile->n, sizeof tile->n);
@@ -41,8 +47,7 @@ static void sum_rows(const float *gradient, int64_t lanes, int64_t count, float 
  * behind the last neuron are there (activations are rounded up to panels); their sums are not kept. */
 static void dense_bias_gradient(const cfi_engine *engine, const native_layer *native, int64_t begin, int64_t end)
 {
-    const int64_t asked = engine->training->sample_grain, lanes = engine->lanes;
-    const int64_t grain = asked < lanes ? asked : lanes;
+    const int64_t grain = leaf_samples(engine), lanes = engine->lanes;
     const int64_t leaves = (engine->rows + grain - 1) / grain;
     for (int64_t o = begin; o < end; o += BIAS_ROWS) {
         const int64_t group = o + BIAS_ROWS <= native_round_up(native->layer->neurons, CFI_PANEL)
