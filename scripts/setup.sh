@@ -55,6 +55,9 @@ look_for_what_is_missing() {
     need_library libxxhash libxxhash-dev
     need_library zlib zlib1g-dev
     need_library libpng libpng-dev
+    need_library libuv libuv1-dev
+    need_library libzmq libzmq3-dev
+    need_library lmdb liblmdb-dev
     need_library cmocka libcmocka-dev
     if [ "$with_fuzzing" = yes ]; then
         fuzzes || need clang libclang-rt-14-dev
