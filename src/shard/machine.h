@@ -50,6 +50,7 @@ typedef enum cfi_event_kind {
 
 typedef struct cfi_machine_event {
     cfi_event_kind kind;
+    uint64_t boot;             /* START: unlike that of any earlier start of this unit; names its requests */
     const cfi_record *records; /* START */
     int record_count;
     cfi_frame *frame;          /* FRAME; borrowed, the machine takes references of its own */
@@ -72,9 +73,10 @@ typedef enum cfi_action_kind {
 typedef struct cfi_action {
     cfi_action_kind kind;
     cfi_frame *frame;          /* SEND; owned by the action */
-    const uint32_t *targets;   /* SEND; owned by the machine until freed */
+    const uint32_t *targets;   /* SEND; valid until the machine's next step, or the next change of the actions */
     int target_count;
-    uint32_t target;           /* SEND: what `targets` points at when there is one */
+    uint32_t target;           /* room for one target, which `targets` then points at */
+    bool is_single;            /* `targets` is to point at `target` */
     int64_t step;              /* PERSIST */
     uint32_t incarnation;      /* PERSIST */
     unsigned char *bytes;      /* PERSIST; owned by the action (cfi_free) */
@@ -135,10 +137,11 @@ typedef struct cfi_head {
     uint32_t plan, epoch;      /* the plan in force, and how often the controller changed        */
     int64_t limit;             /* no step from here on is begun before the plan changes; INT64_MAX = none */
     int64_t end;               /* training ends at this step (known early by patience; else step_count) */
-    bool is_finished;          /* step == end, chain complete */
+    bool is_finished;          /* step == end, and the evaluation of W[end] is known */
+    cfi_hash final_chain;      /* finished: the chain with W[end] in it, as `train` prints it; else 0 */
 } cfi_head;
 
-#define CFI_HEAD_SIZE 64
+#define CFI_HEAD_SIZE 80
 void cfi_head_encode(const cfi_head *head, unsigned char bytes[CFI_HEAD_SIZE]);
 cf_status cfi_head_decode(const void *bytes, size_t size, cfi_head *head_out, cf_error *error)
     __attribute__((warn_unused_result));
