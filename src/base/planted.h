@@ -1,28 +1,16 @@
-<<<<<<< HEAD
-/* Planted protocol bugs, to prove that the simulator finds such bugs (tests/sim): in a build with CFI_PLANTS one of them
- * can be switched on; in every other build the conditions are the constant 0 and leave no trace in the program. */
-=======
 /* Mistakes planted on purpose, so that the simulator can show that it finds them (tests/sim/planted_test.c).
  *
  * A line that the protocol cannot do without is guarded by CFI_PLANTED(n): false, and gone from the program, unless it
  * is built with CFI_PLANTS, where `cfi_planted_bug` says which mistake is made: 0 none, else 1 .. CFI_PLANTED_COUNT.
  * Each use says in its comment what is left out. */
->>>>>>> sim
 #ifndef CFI_BASE_PLANTED_H
 #define CFI_BASE_PLANTED_H
 
 #ifdef CFI_PLANTS
-<<<<<<< HEAD
-extern int cfi_planted_bug; /* 0 = none */
-#define CFI_PLANTED(number) (cfi_planted_bug == (number))
-#else
-#define CFI_PLANTED(number) 0
-=======
 extern int cfi_planted_bug;
 #define CFI_PLANTED(n) (cfi_planted_bug == (n))
 #else
 #define CFI_PLANTED(n) 0
->>>>>>> sim
 #endif
 
 #endif
