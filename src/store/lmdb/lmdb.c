@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* flock */
 /* The store in an LMDB environment. LMDB never overwrites a page that the last commit can reach and writes its meta page
  * last, so a process killed at any moment leaves the state of one commit or the next.
  *
