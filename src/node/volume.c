@@ -1,4 +1,4 @@
-/* docs/format/volume.md is the layout.
+/* The layout is in docs/format/volume.md.
  *
  * Which slot a record goes to: (1) one without a whole record; else (2) one whose record is superseded, that is, another
  * slot holds the same step with a higher sequence; else (3) the one of the lowest step.
