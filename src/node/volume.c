@@ -1,14 +1,15 @@
 /* The layout is in docs/format/volume.md.
  *
- * Which slot a record goes to: (1) one without a whole record; else (2) one whose record is superseded, that is, another
- * slot holds the same step with a higher sequence; else (3) the one of the lowest step.
+ * Which slot a record goes to: (1) one without a whole record; else (2) one whose record is superseded, that is,
+ * another slot holds the same step with a higher sequence; else (3) the one of the lowest step.
  *
- * Why nothing needed is lost. Needed are, for each step from HEAD on, the record with the highest sequence; the caller
- * keeps at most slot_count - 2 such steps. (1) and (2) hold nothing needed. In (3) all slots are whole and of different
- * steps: slot_count steps, at most slot_count - 2 of them not below HEAD, so the lowest is below HEAD. The slot that holds
- * the step being written is therefore never chosen for being of that step: the old record stays until the new one is
- * whole (and, with power_safe, synced), and only then is superseded. So a write torn anywhere damages one record that
- * nobody needs. A record found at opening counts as written: with power_safe the file is synced before it is used. */
+ * Why nothing needed is lost. Needed are, for each step from HEAD on, the record with the highest sequence; the
+ * caller keeps at most slot_count - 2 such steps. (1) and (2) hold nothing needed. In (3) all slots are whole and
+ * of different steps: slot_count steps, at most slot_count - 2 of them not below HEAD, so the lowest is below
+ * HEAD. The slot that holds the step being written is therefore never chosen for being of that step: the old
+ * record stays until the new one is whole (and, with power_safe, synced), and only then is superseded. So a write
+ * torn anywhere damages one record that nobody needs. A record found at opening counts as written: with power_safe
+ * the file is synced before it is used. */
 #include "node/volume.h"
 
 #include <string.h>
