@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "node/control_line.h"
 
 enum { NS_PER_MS = 1000000 };
