@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "config/config.h"
 
 enum { LINE_SIZE = 512, KEYS_SIZE_MAX = 256, DRAIN_SECONDS_MAX = 10 };
 

@@ -149,6 +149,8 @@ static void perform(cfi_host *host, const cfi_host_unit *unit, cfi_action *actio
     case CFI_ACTION_NOTE:
         cfi_host_log(host, "%s", action->text);
         break;
+    case CFI_ACTION_ANSWER:
+        break; /* follows an INFER event, which this node brings to no machine */
     }
 }
 
