@@ -18,7 +18,8 @@ bool sim_point_before(sim_world *world)
     }
     for (int i = 0; i < CFI_SIM_POINTS_MAX; i++) {
         const cfi_sim_point *point = &world->run->points[i];
-        world->point = point->kind != CFI_SIM_POINT_NONE && point->number == number ? point->kind : world->point;
+        const bool is_death = point->kind == CFI_SIM_POINT_BEFORE || point->kind == CFI_SIM_POINT_AFTER;
+        world->point = is_death && point->number == number ? point->kind : world->point;
     }
     if (world->crash_at_next_io) {
         world->crash_at_next_io = false;
@@ -42,11 +43,15 @@ void sim_point_after(sim_world *world)
 
 cfi_sim_point_kind sim_point_of_disk(sim_world *world)
 {
-    const cfi_sim_point_kind kind = world->point;
-    if (world->running >= 0 && kind != CFI_SIM_POINT_NONE && kind != CFI_SIM_POINT_AFTER) {
-        world->processes[world->running].is_disk_hurt = true;
+    const int64_t number = world->result->disk_points - 1;
+    for (int i = 0; i < CFI_SIM_POINTS_MAX && world->running >= 0; i++) {
+        const cfi_sim_point *point = &world->run->points[i];
+        if (point->kind >= CFI_SIM_POINT_FAIL && point->number == number) {
+            world->processes[world->running].is_disk_hurt = true;
+            return point->kind;
+        }
     }
-    return kind;
+    return CFI_SIM_POINT_NONE;
 }
 
 /* ---- Death ---- */

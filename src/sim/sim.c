@@ -87,3 +87,8 @@ void cfi_sim_free(cfi_sim *sim)
         cfi_free(sim);
     }
 }
+
+void cfi_sim_chain(const cfi_sim *sim, char *text)
+{
+    cfi_hash_text(sim->golden.final_chain[sim->golden.end], text);
+}

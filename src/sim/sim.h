@@ -43,6 +43,9 @@ cf_status cfi_sim_new(const cfi_sim_options *options, cfi_sim **sim_out, cf_erro
     __attribute__((warn_unused_result));
 void cfi_sim_free(cfi_sim *sim); /* NULL is fine */
 
+/* The chain that every run must come to, as `train` prints it; `text` has CFI_HASH_TEXT_SIZE bytes. */
+void cfi_sim_chain(const cfi_sim *sim, char *text);
+
 /* One place where a process does something to the world outside: a disk call, or an action performed. */
 typedef enum cfi_sim_point_kind {
     CFI_SIM_POINT_NONE, CFI_SIM_POINT_BEFORE /* the process dies before it */, CFI_SIM_POINT_AFTER /* dies after it */,
@@ -50,9 +53,10 @@ typedef enum cfi_sim_point_kind {
     then the error */, CFI_SIM_POINT_FULL /* disk calls: CF_E_LIMIT */
 } cfi_sim_point_kind;
 
+/* Counted over the whole run, so that a test can go through all of them. */
 typedef struct cfi_sim_point {
     cfi_sim_point_kind kind;
-    int64_t number;     /* counted from 0 over the whole run */
+    int64_t number;     /* from 0 over the whole run: BEFORE and AFTER count all of them, the others disk calls */
 } cfi_sim_point;
 
 enum { CFI_SIM_POINTS_MAX = 4 };

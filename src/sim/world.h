@@ -271,7 +271,7 @@ void sim_start_later(sim_world *world, int place, int64_t delay);
 /* One I/O point. False: the process is dead, and whatever it was about to do does not happen. */
 bool sim_point_before(sim_world *world);
 void sim_point_after(sim_world *world);
-cfi_sim_point_kind sim_point_of_disk(sim_world *world); /* what was asked for at the present point */
+cfi_sim_point_kind sim_point_of_disk(sim_world *world); /* how the present disk call shall fail */
 
 /* network.c */
 void sim_send(sim_world *world, int from_process, int to_place, cfi_frame *frame);
