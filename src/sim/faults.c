@@ -243,6 +243,16 @@ static bool plan_another(sim_world *world, cf_error *error)
     return true;
 }
 
+static bool has_place(const sim_world *world, int plan, int place)
+{
+    for (int c = 0; c < world->plans[plan].container_count; c++) {
+        if (world->place_of[plan][c] == place) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What `scale` does: starts the new containers, and tells the controller until the plan is in force. */
 void sim_scale(sim_world *world)
 {
@@ -254,16 +264,18 @@ void sim_scale(sim_world *world)
     const int process = world->places[controller].current;
     for (int c = 0; c < world->plans[newest].container_count; c++) {
         sim_place *place = &world->places[world->place_of[newest][c]];
-        if (place->current < 0 && !place->is_starting) {
+        const bool is_new = !has_place(world, world->plan_in_force, world->place_of[newest][c]);
+        if (is_new && place->current < 0 && !place->is_starting) {
             place->is_retired = false;
-            place->plan = place->plan == 0 ? newest : place->plan;
+            place->plan = newest;
             sim_start_later(world, world->place_of[newest][c], 1);
         }
     }
     const char *text = world->plan_texts[newest];
     const cfi_machine_event event = {.kind = CFI_MACHINE_REPLAN, .text = text, .text_size = strlen(text)};
     for (int u = 0; process >= 0 && u < world->processes[process].unit_count; u++) {
-        if (world->processes[process].units[u].index == CFI_UNIT_INDEX_CONTROLLER) {
+        if (world->processes[process].units[u].index == CFI_UNIT_INDEX_CONTROLLER &&
+            world->processes[process].paused_until <= world->now) {
             sim_process_step(world, process, u, &event);
         }
     }

@@ -37,15 +37,16 @@ static bool is_in_store(const sim_world *world, const cfi_unit *unit, int64_t st
 /* HEAD says that every unit's state of this step is durable, on its volume and in the store. */
 static void check_durable(sim_world *world, const cfi_head *head)
 {
-    const cfi_cluster *plan = &world->plans[head->plan - 1];
+    const uint32_t plan_id = world->keeper.has_head ? world->keeper.head.plan : head->plan; /* that got there */
+    const cfi_cluster *plan = &world->plans[plan_id - 1];
     const bool was_put_back = world->keeper.restored_at >= 0 && world->keeper.restored_at + 10 * SIM_SECOND > world->now;
-    const bool is_new_plan = !world->keeper.has_head || world->keeper.head.plan != head->plan;
-    if (head->step == 0 || is_new_plan || was_put_back) {
+    const bool has_moved = world->keeper.has_head && head->step > world->keeper.head.step;
+    if (!has_moved || was_put_back) {
         return; /* a new plan's units have the states of the plan before; the store's copy is older than what was told */
     }
     for (int u = CFI_UNIT_INDEX_LOSS; u < plan->unit_count; u++) {
         const cfi_unit *unit = &plan->units[u];
-        if (world->persisted[((int)head->plan - 1) * SIM_UNITS_MAX + u] < head->step) {
+        if (world->persisted[((int)plan_id - 1) * SIM_UNITS_MAX + u] < head->step) {
             sim_violate(world, 2, "HEAD goes to %" PRId64 ", and %s never had that state on a volume", head->step,
                         unit->name);
         } else if (!is_in_store(world, unit, head->step)) {
