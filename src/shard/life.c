@@ -109,7 +109,11 @@ void part_take_record(cfi_machine *machine, const cfi_head *record)
     machine->record = *record;
     part_learn_head(machine, record->step);
     if (part_is_working(machine)) {
+        const int known = machine->chain_count;
         part_reached(machine); /* the end may have been learnt just now */
+        if (machine->chain_count > known) {
+            part_report(machine);
+        }
     }
     part_states_forget(machine, machine->head);
 }

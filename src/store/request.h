@@ -61,12 +61,20 @@ cf_status cfi_store_reply_frame(const cfi_frame *request, uint32_t server_unit, 
 cf_status cfi_store_reply_read(const cfi_frame *frame, cfi_store_reply *reply_out, cf_error *error)
     __attribute__((warn_unused_result));
 
+#define CFI_STORE_LEASE_CACHE 64
+
+/* A lease as the store holds it; incarnation 0: nothing known. */
+typedef struct cfi_store_lease {
+    uint32_t plan, unit, incarnation;
+} cfi_store_lease;
+
 /* Answers requests; no clock, no thread, no transport. */
 typedef struct cfi_store_server {
     cfi_store store;      /* borrowed */
     uint64_t generation;  /* given by whoever starts it: never the same twice */
     uint32_t unit;        /* its own number in the plan */
     uint64_t requests, stale, diverged, failed; /* counted */
+    cfi_store_lease leases[CFI_STORE_LEASE_CACHE]; /* zeroed at first; no other writer of leases may exist */
 } cfi_store_server;
 
 /* *reply_out is a new frame, sealed, addressed to the asking unit. CF_E_DATA for a malformed request (nothing to answer),
