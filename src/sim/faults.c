@@ -185,10 +185,13 @@ static bool start_twin(sim_world *world, int place_index)
     return true;
 }
 
+/* A copy from before another plan came into force is never put back: the protocol does not promise to survive that, since
+ * the units of the plan in force would have no place in the plan of the copy. */
 static bool put_store_back(sim_world *world)
 {
     cf_error error = {0};
-    if (!world->keeper.has_snapshot) {
+    if (!world->keeper.has_snapshot || world->snapshot_plan != world->plan_in_force) {
+        world->snapshot_plan = world->plan_in_force;
         world->is_short |= sim_keeper_snapshot(&world->keeper, &error) != CF_OK;
         return false;
     }

@@ -25,13 +25,12 @@ static void check_chain(sim_world *world, const cfi_head *head)
     }
 }
 
-static bool is_in_store(const sim_world *world, const cfi_unit *unit, int64_t step)
+static bool find_state(const sim_world *world, const cfi_unit *unit, int64_t step, const void **value_out,
+                       size_t *size_out)
 {
     char key[CFI_STORE_KEY_SIZE_MAX];
-    const void *value = NULL;
-    size_t size = 0;
     cfi_key_state(key, sizeof key, unit->stage, unit->begin, unit->end, step);
-    return world->keeper.inner.ops->get(world->keeper.inner.self, key, &value, &size, NULL) == CF_OK;
+    return world->keeper.inner.ops->get(world->keeper.inner.self, key, value_out, size_out, NULL) == CF_OK;
 }
 
 /* HEAD says that every unit's state of this step is durable, on its volume and in the store. */
@@ -46,10 +45,12 @@ static void check_durable(sim_world *world, const cfi_head *head)
     }
     for (int u = CFI_UNIT_INDEX_LOSS; u < plan->unit_count; u++) {
         const cfi_unit *unit = &plan->units[u];
+        const void *value = NULL;
+        size_t size = 0;
         if (world->persisted[((int)plan_id - 1) * SIM_UNITS_MAX + u] < head->step) {
             sim_violate(world, 2, "HEAD goes to %" PRId64 ", and %s never had that state on a volume", head->step,
                         unit->name);
-        } else if (!is_in_store(world, unit, head->step)) {
+        } else if (!find_state(world, unit, head->step, &value, &size)) {
             sim_violate(world, 2, "HEAD goes to %" PRId64 ", and the store lacks that state of %s", head->step,
                         unit->name);
         }
@@ -127,7 +128,7 @@ void sim_check_failure(sim_world *world, const sim_process *process, const sim_u
     const char *name = world->plans[process->plan].units[unit->index].name;
     cfi_machine_status status;
     cfi_machine_status_get(unit->machine, &status);
-    const uint32_t lease = world->leases[process->plan * SIM_UNITS_MAX + unit->index];
+    const uint32_t lease = world->leases_ever[process->plan * SIM_UNITS_MAX + unit->index];
     if (strncmp(text, "divergence", 10) == 0) {
         sim_violate(world, 3, "%s: %s", name, text);
     } else if (!process->is_disk_hurt && status.incarnation >= lease) {
@@ -159,6 +160,8 @@ void sim_check_request(sim_world *world, const cfi_frame *request, const cfi_fra
             sim_violate(world, 8, "unit %u was given incarnation %u after %u", header->source_unit, given, *lease);
         }
         *lease = given;
+        uint32_t *ever = &world->leases_ever[lease - world->leases];
+        *ever = given > *ever ? given : *ever;
     } else if (asked.kind == CFI_STORE_PUT || asked.kind == CFI_STORE_CAS || asked.kind == CFI_STORE_REMOVE_BELOW) {
         if (header->source_incarnation < *lease) {
             sim_violate(world, 8, "unit %u changed %s as incarnation %u, while %u holds the lease",
@@ -192,34 +195,60 @@ bool sim_is_finished(const sim_world *world)
     return true;
 }
 
-/* The last states of one stage, put together from the store; the first run of all (a calm one) says what they must be. */
-static void check_states(sim_world *world, const cfi_cluster *plan, int stage_index, int64_t step)
+/* The newest plan whose pieces of this stage's last state are all in the store: a plan that came into force at the very
+ * end has none of its own. NULL: there is none. */
+static const cfi_cluster *find_pieces(const sim_world *world, int plan, int stage_index, int64_t step)
+{
+    for (; plan >= 0; plan--) {
+        const cfi_stage *stage = &world->plans[plan].stages[stage_index];
+        const void *value = NULL;
+        size_t size = 0;
+        int found = 0;
+        for (int i = 0; i < stage->unit_count; i++) {
+            found += find_state(world, &world->plans[plan].units[stage->first_unit + i], step, &value, &size);
+        }
+        if (found == stage->unit_count) {
+            return &world->plans[plan];
+        }
+    }
+    return NULL;
+}
+
+/* The calm run, which comes first, says what the last states must be. */
+static void compare_state(sim_world *world, const cfi_stage *stage, const cfi_unit *unit, const void *value, size_t size)
 {
     sim_golden *golden = &world->sim->golden;
+    const size_t one = size / (size_t)(unit->end - unit->begin);
+    if (golden->states[unit->stage] == NULL) {
+        golden->states[unit->stage] = cfi_calloc((size_t)stage->neurons, one);
+        golden->state_sizes[unit->stage] = (size_t)stage->neurons * one;
+        world->is_short |= golden->states[unit->stage] == NULL;
+    }
+    unsigned char *whole = golden->states[unit->stage];
+    if (whole == NULL || (size_t)unit->end * one > golden->state_sizes[unit->stage]) {
+        sim_violate(world, 1, "the last state of %s has %zu bytes", unit->name, size);
+    } else if (golden->end < 0) {
+        memcpy(whole + (size_t)unit->begin * one, value, size);
+    } else if (memcmp(whole + (size_t)unit->begin * one, value, size) != 0) {
+        sim_violate(world, 1, "the last state of %s is not what an undisturbed run has", unit->name);
+    }
+}
+
+/* The last states of one stage as the store holds them. */
+static void check_states(sim_world *world, int stage_index, int64_t step)
+{
+    const cfi_cluster *plan = find_pieces(world, world->plan_in_force, stage_index, step);
+    if (plan == NULL) {
+        sim_violate(world, 1, "the store lacks the last state of stage %d", stage_index);
+        return;
+    }
     const cfi_stage *stage = &plan->stages[stage_index];
     for (int i = 0; i < stage->unit_count; i++) {
         const cfi_unit *unit = &plan->units[stage->first_unit + i];
-        char key[CFI_STORE_KEY_SIZE_MAX];
         const void *value = NULL;
         size_t size = 0;
-        cfi_key_state(key, sizeof key, stage_index, unit->begin, unit->end, step);
-        if (world->keeper.inner.ops->get(world->keeper.inner.self, key, &value, &size, NULL) != CF_OK) {
-            sim_violate(world, 1, "the store lacks %s at the end", key);
-            return;
-        }
-        const size_t one = size / (size_t)(unit->end - unit->begin);
-        if (golden->states[stage_index] == NULL) {
-            golden->states[stage_index] = cfi_calloc((size_t)stage->neurons, one);
-            golden->state_sizes[stage_index] = (size_t)stage->neurons * one;
-            world->is_short |= golden->states[stage_index] == NULL;
-        }
-        unsigned char *whole = golden->states[stage_index];
-        if (whole == NULL || (size_t)unit->end * one > golden->state_sizes[stage_index]) {
-            sim_violate(world, 1, "%s has %zu bytes at the end", key, size);
-        } else if (golden->end < 0) {
-            memcpy(whole + (size_t)unit->begin * one, value, size);
-        } else if (memcmp(whole + (size_t)unit->begin * one, value, size) != 0) {
-            sim_violate(world, 1, "%s at the end is not what an undisturbed run has", key);
+        if (find_state(world, unit, step, &value, &size)) {
+            compare_state(world, stage, unit, value, size);
         }
     }
 }
@@ -228,13 +257,12 @@ void sim_check_end(sim_world *world)
 {
     sim_golden *golden = &world->sim->golden;
     const cfi_head *head = &world->keeper.head;
-    const cfi_cluster *plan = &world->plans[head->plan - 1];
     if (golden->end >= 0 && golden->end != head->end) {
         sim_violate(world, 1, "training ended at step %" PRId64 " instead of %" PRId64, head->end, golden->end);
         return;
     }
-    for (int s = 0; s < plan->stage_count && head->step > 0; s++) {
-        check_states(world, plan, s, head->step);
+    for (int s = 0; s < world->sim->stage_count && head->step > 0; s++) {
+        check_states(world, s, head->step);
     }
     if (!world->result->has_failed) {
         golden->end = head->end;

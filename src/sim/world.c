@@ -175,7 +175,8 @@ static cf_status begin(sim_world *world, cf_error *error)
     world->processes = cfi_calloc(SIM_PROCESSES_MAX, sizeof *world->processes);
     world->persisted = cfi_calloc(SIM_PLANS_MAX * SIM_UNITS_MAX, sizeof *world->persisted);
     world->leases = cfi_calloc(SIM_PLANS_MAX * SIM_UNITS_MAX, sizeof *world->leases);
-    if (world->processes == NULL || world->persisted == NULL || world->leases == NULL) {
+    world->leases_ever = cfi_calloc(SIM_PLANS_MAX * SIM_UNITS_MAX, sizeof *world->leases_ever);
+    if (world->processes == NULL || world->persisted == NULL || world->leases == NULL || world->leases_ever == NULL) {
         return cfi_fail_memory(error, "the simulator");
     }
     sim_weather_init(world);
@@ -275,6 +276,7 @@ static void end(sim_world *world)
     cfi_free(world->processes);
     cfi_free(world->persisted);
     cfi_free(world->leases);
+    cfi_free(world->leases_ever);
     cfi_free(world);
 }
 

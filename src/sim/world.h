@@ -234,10 +234,11 @@ typedef struct sim_world {
 
     /* Damage that the promise allows one at a time: a step and the step of HEAD from which on it is made good. */
     int64_t volume_mended_at, store_mended_at; /* -1: nothing was damaged */
+    int snapshot_plan;             /* in force when the store was copied */
     bool crash_at_next_io;
     uint64_t boots;
     int64_t *persisted;            /* (SIM_PLANS_MAX * SIM_UNITS_MAX): highest step on a volume */
-    uint32_t *leases;              /* likewise: highest incarnation given */
+    uint32_t *leases, *leases_ever; /* likewise: highest incarnation given, by the store as it is now and by any */
 } sim_world;
 
 /* world.c */
