@@ -128,10 +128,11 @@ void sim_check_failure(sim_world *world, const sim_process *process, const sim_u
     const char *name = world->plans[process->plan].units[unit->index].name;
     cfi_machine_status status;
     cfi_machine_status_get(unit->machine, &status);
+    const bool is_replaced = world->keeper.has_head && world->keeper.head.plan > world->plans[process->plan].id;
     const uint32_t lease = world->leases_ever[process->plan * SIM_UNITS_MAX + unit->index];
     if (strncmp(text, "divergence", 10) == 0) {
         sim_violate(world, 3, "%s: %s", name, text);
-    } else if (!process->is_disk_hurt && status.incarnation >= lease) {
+    } else if (!process->is_disk_hurt && status.incarnation >= lease && !is_replaced) {
         sim_violate(world, 4, "%s: %s", name, text);
     }
 }

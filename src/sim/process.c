@@ -432,6 +432,24 @@ static int container_of(const sim_world *world, int plan, int place)
     return -1;
 }
 
+/* The plan has no such container. Its supervisor starts it again where the plan in force, or one to come, has. */
+static void retire(sim_world *world, int index)
+{
+    const int place_index = world->processes[index].place;
+    sim_place *place = &world->places[place_index];
+    const bool was_current = place->current == index;
+    const int newest = world->plan_count - 1;
+    sim_say(world, "%s: retires: plan %d has no such container", place->name, world->processes[index].plan + 1);
+    die(world, index);
+    if (!was_current) {
+        return;
+    }
+    place->is_retired = container_of(world, world->plan_in_force, place_index) < 0 &&
+                        container_of(world, newest, place_index) < 0;
+    place->plan = container_of(world, world->plan_in_force, place_index) >= 0 ? world->plan_in_force : newest;
+    sim_start_later(world, place_index, CFI_TICK_MS * SIM_MS);
+}
+
 /* Makes the machines of the process's plan and starts them; a process that cannot ends. */
 static void populate(sim_world *world, int index)
 {
@@ -439,10 +457,7 @@ static void populate(sim_world *world, int index)
     const int container = container_of(world, process->plan, process->place);
     cf_error error = {0};
     if (container < 0) {
-        sim_say(world, "%s: retires: plan %d has no such container", world->places[process->place].name,
-                process->plan + 1);
-        world->places[process->place].is_retired = true;
-        die(world, index);
+        retire(world, index);
         return;
     }
     world->running = index;
