@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "api/handles.h"
-#include "engine/native/compute.h"
+#include "engine/compute.h"
 #include "sim/sim.h"
 
 _Static_assert(CFI_SIM_FAULT_COUNT <= CF_SIMULATE_FAULTS_MAX, "cf_simulate_result has too little room");
@@ -70,9 +70,11 @@ static cf_status run_seeds(cfi_sim *sim, const cf_simulate_options *options, cf_
 static cf_status simulate(const cf_network *network, const cfi_dataset *dataset, const cf_simulate_options *options,
                           cf_simulate_result *total, cf_error *error)
 {
+    cfi_compute_ops compute;
+    CFI_TRY(cfi_native_compute(&compute, error));
     const cfi_sim_options sim_options = {
         .settings = &network->settings, .graph = &network->graph, .dataset = dataset,
-        .compute = cfi_native_compute(), .steps = options->steps, .containers = options->containers};
+        .compute = &compute, .steps = options->steps, .containers = options->containers};
     cfi_sim *sim = NULL;
     CFI_TRY(cfi_sim_new(&sim_options, &sim, error));
     cfi_sim_chain(sim, total->chain);

@@ -101,7 +101,8 @@ void sim_process_crash(sim_world *world, int index, bool is_power_loss)
         sim_disk_power_loss(process->disk);
     }
     if (place->current < 0) {
-        sim_start_later(world, process->place, sim_draw_range(&world->draws, 1, world->weather.restart));
+        const int64_t back_off = place->fails < 50 ? place->fails * 100 * SIM_MS : 5 * SIM_SECOND;
+        sim_start_later(world, process->place, back_off + sim_draw_range(&world->draws, 1, world->weather.restart));
     }
 }
 
@@ -360,6 +361,7 @@ static cf_status open_volume(sim_world *world, sim_process *process, sim_unit *u
     if (cfi_machine_record_size(unit->machine) == 0) {
         return CF_OK;
     }
+    process->is_disk_hurt |= process->disk->fail_writes > 0 || process->disk->fail_syncs > 0;
     const cfi_volume_options options = {
         .disk = sim_disk_use(process->disk), .path = path, .run = {plan->run[0], plan->run[1]},
         .unit = plan->units[unit->index].name, .record_size = cfi_machine_record_size(unit->machine),
@@ -471,9 +473,11 @@ static void populate(sim_world *world, int index)
         if (!process->is_disk_hurt && !process->disk->is_full) {
             sim_violate(world, 4, "%s cannot start: %s", world->places[process->place].name, error.text);
         }
+        world->places[process->place].fails++;
         sim_process_crash(world, index, false);
         return;
     }
+    world->places[process->place].fails = 0;
     start_machines(world, index);
 }
 

@@ -162,7 +162,7 @@ typedef struct sim_place {
     int alive_count;
     bool is_retired, is_starting;
     int plan;                      /* what its next process starts with */
-    int64_t fails;                 /* in a row */
+    int64_t fails;                 /* starts that failed, in a row */
     sim_disk *disk;
 } sim_place;
 

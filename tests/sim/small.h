@@ -14,7 +14,7 @@
 
 #include "base/alloc.h"
 #include "config/config.h"
-#include "engine/native/compute.h"
+#include "engine/compute.h"
 #include "sim/sim.h"
 
 enum { SMALL_FEATURES = 4, SMALL_CLASSES = 3, SMALL_SAMPLES = 44, SMALL_TESTS = 10 };
@@ -23,6 +23,7 @@ typedef struct small_network {
     cfi_settings settings;
     cfi_graph graph;
     cfi_dataset dataset;
+    cfi_compute_ops compute;
     cfi_sim *sim;
 } small_network;
 
@@ -91,8 +92,11 @@ static inline void small_init(small_network *small, const char *text, int64_t st
     if (cfi_graph_build(&small->settings, input, SMALL_CLASSES, small_problem, NULL, &small->graph, &error) != CF_OK) {
         fail_msg("%s", error.text);
     }
+    if (cfi_native_compute(&small->compute, &error) != CF_OK) {
+        fail_msg("%s", error.text);
+    }
     const cfi_sim_options options = {.settings = &small->settings, .graph = &small->graph, .dataset = &small->dataset,
-                                     .compute = cfi_native_compute(), .steps = steps, .containers = containers};
+                                     .compute = &small->compute, .steps = steps, .containers = containers};
     if (cfi_sim_new(&options, &small->sim, &error) != CF_OK) {
         fail_msg("%s", error.text);
     }
