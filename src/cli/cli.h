@@ -161,11 +161,13 @@ int cli_evaluate(const cli_arguments *arguments);
 int cli_data_get(const cli_arguments *arguments);
 int cli_data_show(const cli_arguments *arguments);
 int cli_data_batches(const cli_arguments *arguments);
+int cli_simulate(const cli_arguments *arguments);
 int cli_version(const cli_arguments *arguments);
 int cli_help(const cli_arguments *arguments);
 
 extern const cli_option cli_check_options[], cli_config_options[], cli_plan_options[], cli_train_options[];
 extern const cli_option cli_predict_options[], cli_evaluate_options[];
+extern const cli_option cli_simulate_options[];
 extern const cli_option cli_data_get_options[], cli_data_show_options[], cli_data_batches_options[];
 
 #endif

@@ -27,6 +27,10 @@ const cli_command cli_commands[] = {
      cli_data_show},
     {"data batches", "FILE", "the sample indices of each training step", NULL, cli_data_batches_options, true, 1, 1,
      cli_data_batches},
+    {"simulate", "FILE", "a whole cluster in one thread, with faults from a seed",
+     "Runs the network as a cluster with virtual time, network, disks and crashes, one run for each seed, and checks all\n"
+     "along that the weights are those of train. A seed that fails is printed; --seed N --trace shows what it did.",
+     cli_simulate_options, true, 1, 1, cli_simulate},
     {"version", "", "print the version", NULL, NULL, false, 0, 0, cli_version},
     {"help", "[COMMAND]", "print this, or one command's help", NULL, NULL, false, 0, 2, cli_help},
     LATER("build", "container image and the target's files"),
@@ -36,7 +40,6 @@ const cli_command cli_commands[] = {
     LATER("scale", "more or fewer containers"),
     LATER("down", "stop a distributed run"),
     LATER("chaos", "kill things and prove that nothing changed"),
-    LATER("simulate", "a whole cluster in one thread"),
     LATER("serve", "predictions over HTTP"),
     LATER("export", "write the weights in another format"),
     LATER("import", "read weights of another format"),
