@@ -1,5 +1,5 @@
-/* Whole networks trained through the shard arithmetic: every stage cut at random multiples of its grain, cut anew in the
- * middle, any number of micro-batches, any kernel table. State, losses and classes are the engine's, bit for bit. */
+/* Whole networks trained through the shard arithmetic: every stage cut at random multiples of its grain, and anew in
+ * the middle, any number of micro-batches, any kernel table. State, losses and classes are the engine's, bit for bit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,7 +86,7 @@ static void make_shards(parts *net, uint64_t seed)
             const cfi_compute_options options = {
                 .graph = &net->trial->graph, .training = &net->trial->settings.training, .seed = seed,
                 .stage = stage, .is_first = s == 0, .begin = begin, .end = end, .scale = dataset->scale,
-                .shift = dataset->shift};
+                .shift = dataset->shift, .forward_rows = s % 2 == 0 ? 0 : 2 * BATCH};
             cf_error error = {0};
             *shard = (part){begin, end, NULL};
             if (net->ops.shard_new(&options, &shard->shard, &error) != CF_OK) {
@@ -151,6 +151,15 @@ static void first_input(const parts *net, void *shard, int slot, int64_t first, 
     }
     if (bytes) {
         net->ops.input_bytes(shard, slot, rows, by_byte);
+    } else if (rows % 2 == 1) { /* feature by feature gives the same */
+        float *column = room(rows, sizeof *column);
+        for (int64_t i = 0; i < features; i++) {
+            for (int64_t s = 0; s < rows; s++) {
+                column[s] = by_float[s * features + i];
+            }
+            net->ops.input(shard, slot, i, 1, rows, column);
+        }
+        free(column);
     } else {
         net->ops.input_samples(shard, slot, rows, by_float);
     }
@@ -468,7 +477,8 @@ static void memory_may_be_short_anywhere(void **state)
         for (; status != CF_OK; failures++) {
             void *made = NULL;
             cfi_alloc_fail_after(failures);
-            status = kind == 0 ? net->ops.shard_new(&shard, &made, NULL) : net->ops.loss_new(&trial.graph, 9, &made, NULL);
+            status = kind == 0 ? net->ops.shard_new(&shard, &made, NULL)
+                               : net->ops.loss_new(&trial.graph, 9, &made, NULL);
             cfi_alloc_fail_after(UINT64_MAX);
             assert_true(status == CF_OK ? made != NULL : status == CF_E_MEMORY && made == NULL);
             (kind == 0 ? net->ops.shard_free : net->ops.loss_free)(made);

@@ -16,7 +16,7 @@ typedef struct native_shard {
     cfi_graph slice;
     const cfi_layer *whole;   /* the layer in the whole network */
     int64_t begin, end;
-    int64_t full_block;       /* samples in a full block of a training slot; engine.block_rows: of the call */
+    int64_t full_block;       /* samples in a full block of a training slot */
     int64_t slot_rows, slot_blocks;
     int states;
 } native_shard;
