@@ -1,5 +1,5 @@
 /* Whole networks trained through the shard arithmetic: every stage cut at random multiples of its grain, and anew in
- * the middle, any number of micro-batches, any kernel table. State, losses and classes are the engine's, bit for bit. */
+ * the middle, any number of micro-batches, any kernel table. State, losses and classes are the engine's bits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include "numerics/kernels.h"
 #include "reference/trial.h"
 
-enum { STAGES_MAX = 6, SHARDS_MAX = 128, SLOTS_MAX = 8, BATCH = 70, STEPS = 4 };
+enum { STAGES_MAX = 6, SHARDS_MAX = 128, SLOTS_MAX = 8, BATCH = 160, STEPS = 4 };
 
 typedef struct part {
     int64_t begin, end;
@@ -449,14 +449,23 @@ static void a_batch_of_several_blocks_in_one_slot(void **state)
     (void)state;
     trial_options options = networks[0];
     options.seed = 11;
-    options.training.batch = BATCH; /* a full block of 64 and 6 more */
+    options.training.batch = 70; /* a full block of 64 and 6 more */
     options.training.sample_grain = 64;
     options.training.micro_batches = 1;
-    options.samples = 2 * BATCH + 5;
+    options.samples = 2 * 70 + 5;
     compare(&options, 1, false);
     options.training.batch = 10; /* smaller than its leaf */
     options.samples = 35;
     compare(&options, 2, false);
+    for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++) {
+        options = networks[i];
+        options.seed = 12;
+        options.training.batch = BATCH; /* two slots of five blocks of 16; the third batch fills one and a half */
+        options.training.sample_grain = 16;
+        options.training.micro_batches = 2;
+        options.samples = 2 * BATCH + 121;
+        compare(&options, 3, false);
+    }
 }
 
 /* Every allocation of a shard and of a loss fails once. */

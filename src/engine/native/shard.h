@@ -21,7 +21,7 @@ typedef struct native_shard {
     int states;
 } native_shard;
 
-/* Points the engine's views at a slot, for a call with `rows` samples. Slot 0 with the whole batch's rows: all of it. */
+/* Points the engine's views at a slot, for a call of `rows` samples. Slot 0 with the whole batch's rows: all of it. */
 void native_shard_select(native_shard *shard, int slot, int64_t rows);
 
 /* shard_new.c */
