@@ -156,6 +156,34 @@ CF_API cf_plan_summary cf_plan_get_summary(const cf_plan *plan);
 CF_API cf_plan_layer cf_plan_get_layer(const cf_plan *plan, size_t index); /* index < layer_count */
 CF_API void cf_plan_free(cf_plan *plan);
 
+/* The network in containers, by a cost model with fixed constants, the measured FLOP/s and `threads` cores to a host. All
+ * for one step. Texts are the plan's own and last until it is placed again or freed. */
+typedef struct cf_plan_cluster {
+    int64_t container_count, unit_count;        /* 0 before cf_plan_place */
+    int64_t memory_bytes, messages, message_bytes;
+    int64_t persist_every, window;              /* steps between durable states, and that anyone may be ahead */
+    double predicted_step_seconds;
+    double single_step_seconds;                 /* by the same model, with everything in one container */
+    const char *critical_path;                  /* "source samples 210 us > hidden.0 forward 95 us > ..." */
+    int64_t limit_count;                        /* what the plan would run into */
+} cf_plan_cluster;
+
+typedef struct cf_plan_container {
+    const char *name, *units, *host, *zone, *reason; /* host, zone "": whoever runs it chooses */
+    double cpu;                                 /* cores asked for */
+    int64_t memory_asked, memory_bytes;         /* asked for in the file, and needed by the model */
+    int64_t neurons, parameters;
+    int64_t messages_in, messages_out, bytes_in, bytes_out;
+    double seconds;                             /* of processor time */
+} cf_plan_container;
+
+/* Cuts and places: `containers` beside controller and store, 0: as the file says. CF_E_CONFIG: what the file wishes
+ * cannot be; CF_E_UNSUPPORTED: this network cannot be cut; CF_E_USAGE: more containers than there can be. */
+CF_API CF_MUST_USE cf_status cf_plan_place(cf_plan *plan, const cf_network *network, int containers, cf_error *error);
+CF_API cf_plan_cluster cf_plan_get_cluster(const cf_plan *plan);
+CF_API cf_plan_container cf_plan_get_container(const cf_plan *plan, size_t index); /* index < container_count */
+CF_API const char *cf_plan_get_limit(const cf_plan *plan, size_t index);           /* index < limit_count */
+
 /* ---- Training ------------------------------------------------------------------------------------------------ */
 
 typedef enum cf_event_kind {
