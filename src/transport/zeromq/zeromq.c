@@ -10,7 +10,7 @@
 #include "transport/zeromq/endpoint.h"
 #include "transport/zeromq/guard.h"
 
-/* A peer that dies comes back within a second or two. Retrying costs microseconds, so the pause doubles only up to here. */
+/* A peer that dies comes back within a second or two. A try costs microseconds: the pause doubles only up to here. */
 #define RECONNECT_MS 5
 #define RECONNECT_MAX_MS 50
 /* A machine that vanishes without closing its connections: give up on what it does not acknowledge, and reconnect. */
@@ -46,6 +46,10 @@ static cf_status set_keys(const struct zeromq *zeromq, void *socket, bool is_ser
     const cfi_transport_keys *keys = &zeromq->keys;
     if (!keys->present) {
         return CF_OK;
+    }
+    if (strnlen(keys->secret_key, CFI_CURVE_KEY_SIZE) != CFI_CURVE_KEY_SIZE - 1 ||
+        strnlen(keys->public_key, CFI_CURVE_KEY_SIZE) != CFI_CURVE_KEY_SIZE - 1) {
+        return cfi_fail(error, CF_E_USAGE, "zeromq: a CURVE key has %d characters", CFI_CURVE_KEY_SIZE - 1);
     }
     int result = zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, CFI_CURVE_KEY_SIZE);
     result |= zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, keys->public_key, CFI_CURVE_KEY_SIZE);
