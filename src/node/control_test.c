@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,7 @@ static int start(void **state)
     if (mkdtemp(folder) == NULL) {
         return -1;
     }
+    signal(SIGPIPE, SIG_IGN); /* as a node does */
     snprintf(path, sizeof path, "%s/node", folder);
     uv_loop_init(&served.loop);
     uv_async_init(&served.loop, &served.end, end_loop);
