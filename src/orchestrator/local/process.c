@@ -85,14 +85,18 @@ static cf_status write_pid_file(const cfi_local *local, const cfi_local_process 
 /* The nodes work in the cluster's folder, so that a relative place of the data must be made absolute for them. */
 static cf_status data_place(char *text, size_t size, cf_error *error)
 {
+    char folder[CFI_PATH_SIZE_MAX], place[CFI_PATH_SIZE_MAX];
     const char *given = getenv(DATA_VARIABLE);
-    char *place = realpath(given != NULL && given[0] != '\0' ? given : DATA_FOLDER, NULL);
+    const char *wanted = given != NULL && given[0] != '\0' ? given : DATA_FOLDER;
     text[0] = '\0';
-    if (place == NULL) {
+    if (access(wanted, F_OK) != 0) {
         return CF_OK; /* none there: the data room looks elsewhere, or says so */
     }
+    if (getcwd(folder, sizeof folder) == NULL) {
+        return cfi_fail_errno(error, CF_E_IO, errno, "the working folder");
+    }
+    CFI_TRY(cfi_path_join(place, sizeof place, folder, wanted, error));
     const int length = snprintf(text, size, DATA_VARIABLE "=%s", place);
-    cfi_free(place);
     return length < (int)size ? CF_OK : cfi_fail(error, CF_E_LIMIT, "the path of the data set is too long");
 }
 
