@@ -75,7 +75,7 @@ cf_status cfi_store_request_frame(const cfi_frame_header *base, const cfi_store_
     return CF_OK;
 }
 
-/* The key at `at`: no NUL or line end in it, only zeros after it. The caller has checked that it lies in the payload. */
+/* The key at `at`: no NUL or line end in it, only zeros after it. The caller knows that it lies in the payload. */
 static cf_status check_key(const unsigned char *at, size_t length, cf_error *error)
 {
     if (memchr(at, '\0', length) != NULL || memchr(at, '\n', length) != NULL) {

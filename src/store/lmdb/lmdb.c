@@ -1,5 +1,6 @@
-/* The store in an LMDB environment. LMDB never overwrites a page that the last commit can reach and writes its meta page
- * last, so a process killed at any moment leaves the state of one commit or the next.
+#define _DEFAULT_SOURCE /* flock */
+/* The store in an LMDB environment. LMDB never overwrites a page that the last commit can reach and writes its
+ * meta page last, so a process killed at any moment leaves the state of one commit or the next.
  *
  * Without power_safe nothing is synced (MDB_NOSYNC): pages go to the kernel by write(), in order, and the kernel
  * outlives the process. MDB_WRITEMAP is not used: a stray pointer of this process could then damage the file.

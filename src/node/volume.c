@@ -1,0 +1,363 @@
+/* The layout is in docs/format/volume.md.
+ *
+ * Which slot a record goes to: (1) one without a whole record; else (2) one whose record is superseded, that is,
+ * another slot holds the same step with a higher sequence; else (3) the one of the lowest step.
+ *
+ * Why nothing needed is lost. Needed are, for each step from HEAD on, the record with the highest sequence; the
+ * caller keeps at most slot_count - 2 such steps. (1) and (2) hold nothing needed. In (3) all slots are whole and
+ * of different steps: slot_count steps, at most slot_count - 2 of them not below HEAD, so the lowest is below
+ * HEAD. The slot that holds the step being written is therefore never chosen for being of that step: the old
+ * record stays until the new one is whole (and, with power_safe, synced), and only then is superseded. So a write
+ * torn anywhere damages one record that nobody needs. A record found at opening counts as written: with power_safe
+ * the file is synced before it is used. */
+#include "node/volume.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/limits.h"
+
+#define PAGE 4096u
+#define FILE_MAGIC 0x314D554C4F565F43ull   /* "C_VOLUM1" */
+#define RECORD_MAGIC 0x314452434552435Full /* "_CRECRD1" */
+#define SLOT_COUNT_MAX 65536
+#define FILE_SIZE_MAX ((uint64_t)1 << 46)
+enum {
+    VERSION = 1,
+    HEADER_SIZE = 64,
+    HEADER_HASH_AT = 56,
+    PAGE_HASH_AT = 4080
+};
+
+/* What a slot holds; sequence 0: no whole record. */
+typedef struct slot {
+    uint64_t sequence;
+    int64_t step;
+} slot;
+
+struct cfi_volume {
+    cfi_volume_options options;
+    char path[CFI_PATH_SIZE_MAX];
+    int file;
+    bool is_open, broken;
+    size_t slot_size;
+    uint64_t sequence;      /* of the newest record */
+    slot *slots;
+    unsigned char *staging; /* one slot */
+    cfi_record *records;
+    int record_count;
+};
+
+static void store_int(unsigned char *at, uint64_t value, int size)
+{
+    for (int i = 0; i < size; i++) {
+        at[i] = (unsigned char)(value >> (8 * i));
+    }
+}
+
+static uint64_t load_int(const unsigned char *at, int size)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < size; i++) {
+        value |= (uint64_t)at[i] << (8 * i);
+    }
+    return value;
+}
+
+static int64_t slot_offset(const cfi_volume *volume, int index)
+{
+    return (int64_t)PAGE + (int64_t)index * (int64_t)volume->slot_size;
+}
+
+/* The first page of a file that fits: everything it must agree in. */
+static void make_page(const cfi_volume *volume, unsigned char page[PAGE])
+{
+    const cfi_volume_options *options = &volume->options;
+    memset(page, 0, PAGE);
+    store_int(page, FILE_MAGIC, 8);
+    store_int(page + 8, VERSION, 4);
+    store_int(page + 12, (uint64_t)options->slot_count, 4);
+    store_int(page + 16, options->run[0], 8);
+    store_int(page + 24, options->run[1], 8);
+    store_int(page + 32, options->record_size, 8);
+    store_int(page + 40, volume->slot_size, 8);
+    memcpy(page + 48, options->unit, strlen(options->unit));
+    const cfi_hash hash = cfi_hash_bytes(page, PAGE_HASH_AT);
+    store_int(page + PAGE_HASH_AT, hash.low, 8);
+    store_int(page + PAGE_HASH_AT + 8, hash.high, 8);
+}
+
+static cf_status open_file(cfi_volume *volume, cf_error *error)
+{
+    const cfi_disk *disk = &volume->options.disk;
+    CFI_TRY(disk->ops->open(disk->self, volume->path, &volume->file, error));
+    volume->is_open = true;
+    return CF_OK;
+}
+
+static void close_file(cfi_volume *volume)
+{
+    if (volume->is_open) {
+        volume->options.disk.ops->close(volume->options.disk.self, volume->file);
+        volume->is_open = false;
+    }
+}
+
+/* No file whose sync failed may be used again, by us or after a restart. */
+static cf_status sync_file(cfi_volume *volume, cf_error *error)
+{
+    const cfi_disk *disk = &volume->options.disk;
+    if (!volume->options.power_safe) {
+        return CF_OK;
+    }
+    const cf_status status = disk->ops->sync(disk->self, volume->file, error);
+    if (status != CF_OK) {
+        volume->broken = true;
+        if (disk->ops->remove(disk->self, volume->path, NULL) != CF_OK) {
+            cfi_error_prefix(error, "and the file cannot be removed: remove it before the next start");
+        }
+    }
+    return status;
+}
+
+/* A new file; the first page last, so that one half made is begun anew. */
+static cf_status begin_file(cfi_volume *volume, const unsigned char page[PAGE], cf_error *error)
+{
+    const cfi_disk *disk = &volume->options.disk;
+    const int64_t size = slot_offset(volume, volume->options.slot_count);
+    close_file(volume);
+    CFI_TRY(disk->ops->remove(disk->self, volume->path, error));
+    CFI_TRY(open_file(volume, error));
+    const cf_status status = disk->ops->allocate(disk->self, volume->file, size, error);
+    if (status != CF_OK) {
+        (void)disk->ops->remove(disk->self, volume->path, NULL); /* gives back what was reserved */
+        cfi_error_prefix(error, "%lld bytes needed", (long long)size);
+        return status;
+    }
+    CFI_TRY(sync_file(volume, error));
+    CFI_TRY(disk->ops->write(disk->self, volume->file, 0, page, PAGE, error));
+    return sync_file(volume, error);
+}
+
+/* Whether the staging buffer, `size` bytes of it read, holds a whole record. */
+static bool is_whole(const cfi_volume *volume, size_t size)
+{
+    const unsigned char *header = volume->staging;
+    if (size < HEADER_SIZE || load_int(header, 8) != RECORD_MAGIC ||
+        load_int(header + HEADER_HASH_AT, 8) != cfi_hash_bytes(header, HEADER_HASH_AT).low) {
+        return false;
+    }
+    const uint64_t payload_size = load_int(header + 32, 8), sequence = load_int(header + 16, 8);
+    if (payload_size > volume->options.record_size || payload_size > size - HEADER_SIZE || sequence == 0 ||
+        sequence == UINT64_MAX || load_int(header + 8, 8) > INT64_MAX) {
+        return false;
+    }
+    const cfi_hash hash = cfi_hash_bytes(header + HEADER_SIZE, (size_t)payload_size);
+    return load_int(header + 40, 8) == hash.low && load_int(header + 48, 8) == hash.high;
+}
+
+/* Whether another slot holds the same step, written later (or, in a file nobody wrote, as late and further on). */
+static bool is_superseded(const cfi_volume *volume, int index)
+{
+    const slot *own = &volume->slots[index];
+    for (int i = 0; i < volume->options.slot_count; i++) {
+        const slot *other = &volume->slots[i];
+        if (i != index && other->sequence != 0 && other->step == own->step &&
+            (other->sequence > own->sequence || (other->sequence == own->sequence && i > index))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static cf_status read_slot(cfi_volume *volume, int index, bool *whole_out, cf_error *error)
+{
+    const cfi_disk *disk = &volume->options.disk;
+    size_t size;
+    CFI_TRY(disk->ops->read(disk->self, volume->file, slot_offset(volume, index), volume->staging, volume->slot_size,
+                            &size, error));
+    *whole_out = is_whole(volume, size);
+    return CF_OK;
+}
+
+/* The record in the staging buffer, inserted by its step. */
+static cf_status keep_record(cfi_volume *volume, cf_error *error)
+{
+    const unsigned char *header = volume->staging;
+    const size_t size = (size_t)load_int(header + 32, 8);
+    void *copy = cfi_calloc(size, 1);
+    if (copy == NULL) {
+        return cfi_fail_memory(error, "a record");
+    }
+    memcpy(copy, header + HEADER_SIZE, size);
+    const int64_t step = (int64_t)load_int(header + 8, 8);
+    int at = volume->record_count++;
+    for (; at > 0 && volume->records[at - 1].step > step; at--) {
+        volume->records[at] = volume->records[at - 1];
+    }
+    volume->records[at] = (cfi_record){step, (uint32_t)load_int(header + 24, 4), copy, size};
+    return CF_OK;
+}
+
+static cf_status read_records(cfi_volume *volume, cf_error *error)
+{
+    bool whole;
+    for (int i = 0; i < volume->options.slot_count; i++) {
+        CFI_TRY(read_slot(volume, i, &whole, error));
+        if (whole) {
+            volume->slots[i] = (slot){load_int(volume->staging + 16, 8), (int64_t)load_int(volume->staging + 8, 8)};
+            volume->sequence = volume->slots[i].sequence > volume->sequence ? volume->slots[i].sequence
+                                                                             : volume->sequence;
+        }
+    }
+    for (int i = 0; i < volume->options.slot_count; i++) {
+        if (volume->slots[i].sequence == 0 || is_superseded(volume, i)) {
+            continue;
+        }
+        CFI_TRY(read_slot(volume, i, &whole, error));
+        if (!whole) {
+            return cfi_fail(error, CF_E_IO, "slot %d reads differently the second time", i);
+        }
+        CFI_TRY(keep_record(volume, error));
+    }
+    return CF_OK;
+}
+
+static cf_status open_or_begin(cfi_volume *volume, cf_error *error)
+{
+    const cfi_disk *disk = &volume->options.disk;
+    unsigned char wanted[PAGE], found[PAGE];
+    size_t size;
+    make_page(volume, wanted);
+    CFI_TRY(open_file(volume, error));
+    CFI_TRY(disk->ops->read(disk->self, volume->file, 0, found, PAGE, &size, error));
+    if (size != PAGE || memcmp(wanted, found, PAGE) != 0) {
+        return begin_file(volume, wanted, error);
+    }
+    CFI_TRY(read_records(volume, error));
+    return sync_file(volume, error);
+}
+
+static cf_status check_options(const cfi_volume_options *options, cf_error *error)
+{
+    const uint64_t size_max = FILE_SIZE_MAX / SLOT_COUNT_MAX;
+    if (options->slot_count < 2 || options->slot_count > SLOT_COUNT_MAX || options->record_size > size_max ||
+        strnlen(options->unit, CFI_NAME_SIZE_MAX) == CFI_NAME_SIZE_MAX) {
+        return cfi_fail(error, CF_E_LIMIT, "a volume has 2 to %d slots of at most %llu bytes, and a short name",
+                        SLOT_COUNT_MAX, (unsigned long long)size_max);
+    }
+    return CF_OK;
+}
+
+cf_status cfi_volume_open(const cfi_volume_options *options, cfi_volume **volume_out, cf_error *error)
+{
+    CFI_TRY(check_options(options, error));
+    cfi_volume *volume = cfi_calloc(1, sizeof *volume);
+    if (volume == NULL) {
+        return cfi_fail_memory(error, "a volume");
+    }
+    volume->options = *options;
+    volume->slot_size = (HEADER_SIZE + options->record_size + PAGE - 1) / PAGE * PAGE;
+    volume->slots = cfi_calloc((size_t)options->slot_count, sizeof *volume->slots);
+    volume->records = cfi_calloc((size_t)options->slot_count, sizeof *volume->records);
+    volume->staging = cfi_calloc(volume->slot_size, 1);
+    cf_status status;
+    if (volume->slots == NULL || volume->records == NULL || volume->staging == NULL) {
+        status = cfi_fail_memory(error, "a volume");
+    } else if (!cfi_copy_path(volume->path, options->path)) {
+        status = cfi_fail(error, CF_E_LIMIT, "the name of the volume's file is too long");
+    } else {
+        status = open_or_begin(volume, error);
+    }
+    if (status != CF_OK) {
+        cfi_error_prefix(error, "volume %s", options->path);
+        cfi_volume_close(volume);
+        return status;
+    }
+    *volume_out = volume;
+    return CF_OK;
+}
+
+void cfi_volume_forget(cfi_volume *volume)
+{
+    for (int i = 0; i < volume->record_count; i++) {
+        cfi_free((void *)(uintptr_t)volume->records[i].bytes);
+    }
+    volume->record_count = 0;
+}
+
+void cfi_volume_close(cfi_volume *volume)
+{
+    if (volume == NULL) {
+        return;
+    }
+    cfi_volume_forget(volume);
+    close_file(volume);
+    cfi_free(volume->slots);
+    cfi_free(volume->records);
+    cfi_free(volume->staging);
+    cfi_free(volume);
+}
+
+const cfi_record *cfi_volume_records(const cfi_volume *volume, int *count_out)
+{
+    *count_out = volume->record_count;
+    return volume->records;
+}
+
+/* See the top of this file. */
+static int choose_slot(const cfi_volume *volume)
+{
+    int lowest = 0, superseded = -1;
+    for (int i = 0; i < volume->options.slot_count; i++) {
+        if (volume->slots[i].sequence == 0) {
+            return i;
+        }
+        if (superseded < 0 && is_superseded(volume, i)) {
+            superseded = i;
+        }
+        lowest = volume->slots[i].step < volume->slots[lowest].step ? i : lowest;
+    }
+    return superseded >= 0 ? superseded : lowest;
+}
+
+cf_status cfi_volume_write(cfi_volume *volume, int64_t step, uint32_t incarnation, const void *bytes, size_t size,
+                           cf_error *error)
+{
+    if (volume->broken) {
+        return cfi_fail(error, CF_E_IO, "volume %s: a sync failed before; start again", volume->path);
+    }
+    if (step < 0 || size > volume->options.record_size || volume->sequence >= UINT64_MAX - 1) {
+        return cfi_fail(error, CF_E_USAGE, "volume %s: no record of step %lld and %zu bytes fits", volume->path,
+                        (long long)step, size);
+    }
+    const cfi_disk *disk = &volume->options.disk;
+    const int index = choose_slot(volume);
+    unsigned char *header = volume->staging;
+    memset(header, 0, HEADER_SIZE);
+    if (size > 0) {
+        memcpy(header + HEADER_SIZE, bytes, size);
+    }
+    const cfi_hash hash = cfi_hash_bytes(header + HEADER_SIZE, size);
+    store_int(header, RECORD_MAGIC, 8);
+    store_int(header + 8, (uint64_t)step, 8);
+    store_int(header + 16, ++volume->sequence, 8);
+    store_int(header + 24, incarnation, 4);
+    store_int(header + 32, size, 8);
+    store_int(header + 40, hash.low, 8);
+    store_int(header + 48, hash.high, 8);
+    store_int(header + HEADER_HASH_AT, cfi_hash_bytes(header, HEADER_HASH_AT).low, 8);
+    volume->slots[index] = (slot){0}; /* torn until all of it is there */
+    cf_status status = disk->ops->write(disk->self, volume->file, slot_offset(volume, index), header,
+                                        HEADER_SIZE + size, error);
+    if (status == CF_OK) {
+        status = sync_file(volume, error);
+    }
+    if (status != CF_OK) {
+        cfi_error_prefix(error, "volume %s", volume->path);
+        return status;
+    }
+    volume->slots[index] = (slot){volume->sequence, step};
+    return CF_OK;
+}
