@@ -1,5 +1,5 @@
 # Sources that several tests share (tests.cmake's globs make one executable of one file).
-foreach(name gradient reference shard)
+foreach(name gradient reference shard compute)
   target_sources(test_integration_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/reference/reference.c
     ${PROJECT_SOURCE_DIR}/tests/reference/trial.c)
 endforeach()

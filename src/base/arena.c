@@ -23,10 +23,10 @@ static size_t round_up(size_t value, size_t multiple)
     return (value + multiple - 1) / multiple * multiple;
 }
 
-static cfi_arena_chunk *chunk_new(size_t need)
+static cfi_arena_chunk *chunk_new(size_t need, bool thrifty)
 {
     size_t size = need + ALIGNMENT;
-    if (CHUNK_SIZE_MIN != 0) {
+    if (CHUNK_SIZE_MIN != 0 && !thrifty) {
         size = round_up(size, CHUNK_SIZE_MIN);
     }
     cfi_arena_chunk *chunk = cfi_huge_alloc(size);
@@ -43,7 +43,7 @@ void *cfi_arena_take(cfi_arena *arena, size_t count, size_t size)
     }
     const size_t need = count * size == 0 ? ALIGNMENT : round_up(count * size, ALIGNMENT);
     if (arena->newest == NULL || arena->newest->size - arena->used < need) {
-        cfi_arena_chunk *chunk = chunk_new(need);
+        cfi_arena_chunk *chunk = chunk_new(need, arena->thrifty);
         if (chunk == NULL) {
             return NULL;
         }

@@ -27,13 +27,14 @@ void native_activation_gradient(cfi_engine *engine, int index, int64_t block, in
 
 #define PREFETCH_ROWS 12
 
-/* Copies columns i .. i+count-1 of the weights to tiles of (neurons, CFI_TILE_ROWS), so that the tile kernel walks
- * them in order instead of jumping from row to row. */
-static void pack_columns(const native_layer *native, int64_t i, int64_t count, float *packed)
+/* Copies columns i .. i+count-1 of the weights of `neurons` neurons from `begin` on to tiles of
+ * (neurons, CFI_TILE_ROWS), so that the tile kernel walks them in order instead of jumping from row to row. */
+static void pack_columns(const native_layer *native, int64_t begin, int64_t neurons, int64_t i, int64_t count,
+                         float *packed)
 {
-    const int64_t inputs = native->layer->fan_in, neurons = native->layer->neurons;
+    const int64_t inputs = native->layer->fan_in;
     for (int64_t o = 0; o < neurons; o++) {
-        const float *source = native->weight + o * inputs + i;
+        const float *source = native->weight + (begin + o) * inputs + i;
         for (int64_t line = 0; line < count + 15; line += 16) { /* rows are far apart: no hardware prefetch */
             __builtin_prefetch(source + PREFETCH_ROWS * inputs + line);
         }
@@ -80,7 +81,7 @@ static void dense_input_gradient(cfi_engine *engine, int index, int thread)
         const int64_t left = end - group, most = CFI_PACK_TILES * CFI_TILE_ROWS;
         const int64_t count = left < most ? left : most;
         float *packed = engine->scratch[thread].packed;
-        pack_columns(native, group, count, packed);
+        pack_columns(native, 0, neurons, group, count, packed);
         for (int64_t block = 0; block < native_blocks(engine); block++) {
             tile.columns = (int)native_columns(native_block_rows(engine, block));
             tile.b = native->gradient.data + block * native->gradient.block;
@@ -122,39 +123,47 @@ static int64_t taps(int64_t at, int64_t pad, int64_t stride, int64_t kernel, int
     return last >= first ? (last - first) / stride + 1 : 0;
 }
 
+/* The tile of input position (y, x) for `neurons` output channels from `begin` on; returns the first tap's place in a
+ * kernel's channel. */
+static int64_t conv_position_tile(const cfi_engine *engine, const native_layer *native, int64_t block, int64_t y,
+                                  int64_t x, int64_t begin, int64_t neurons, cfi_tile *tile)
+{
+    const cfi_layer *layer = native->layer;
+    const native_view *gradient = &native->gradient;
+    int64_t kernel_y, output_y, kernel_x, output_x;
+    memset(tile, 0, sizeof *tile);
+    tile->n[1] = taps(y, layer->pad_top, layer->stride[0], layer->kernel[0], layer->output.height, &kernel_y,
+                      &output_y);
+    tile->n[0] = taps(x, layer->pad_left, layer->stride[1], layer->kernel[1], layer->output.width, &kernel_x,
+                      &output_x);
+    tile->columns = (int)native_columns(native_block_rows(engine, block));
+    tile->as[0] = layer->stride[1];
+    tile->as[1] = layer->stride[0] * layer->kernel[1];
+    tile->as[2] = layer->fan_in;
+    tile->bs[0] = -gradient->column;
+    tile->bs[1] = -gradient->row;
+    tile->bs[2] = gradient->channel;
+    leaves_over_neurons(tile, 2, neurons, layer->grain);
+    tile->b = gradient->data + block * gradient->block + begin * gradient->channel + output_y * gradient->row +
+              output_x * gradient->column;
+    return kernel_y * layer->kernel[1] + kernel_x;
+}
+
 static void conv_input_gradient_row(cfi_engine *engine, const native_layer *native, const native_layer *target,
                                     int64_t block, int64_t y, native_scratch *scratch)
 {
     const cfi_layer *layer = native->layer;
-    const native_view *gradient = &native->gradient;
     const int64_t area = layer->kernel[0] * layer->kernel[1];
-    int64_t kernel_y, output_y;
-    const int64_t rows = taps(y, layer->pad_top, layer->stride[0], layer->kernel[0], layer->output.height, &kernel_y,
-                              &output_y);
     for (int64_t x = 0; x < layer->input.width; x++) {
-        int64_t kernel_x, output_x;
-        const int64_t columns = taps(x, layer->pad_left, layer->stride[1], layer->kernel[1], layer->output.width,
-                                     &kernel_x, &output_x);
         cfi_tile tile;
-        memset(&tile, 0, sizeof tile);
-        tile.columns = (int)native_columns(native_block_rows(engine, block));
+        const int64_t tap = conv_position_tile(engine, native, block, y, x, 0, layer->neurons, &tile);
         tile.stack = scratch->stack;
-        tile.n[0] = columns;
-        tile.n[1] = rows;
-        tile.as[0] = layer->stride[1];
-        tile.as[1] = layer->stride[0] * layer->kernel[1];
-        tile.as[2] = layer->fan_in;
-        tile.bs[0] = -gradient->column;
-        tile.bs[1] = -gradient->row;
-        tile.bs[2] = gradient->channel;
-        leaves_over_neurons(&tile, 2, layer->neurons, layer->grain);
-        tile.b = gradient->data + block * gradient->block + output_y * gradient->row + output_x * gradient->column;
         tile.ldc = target->gradient.channel;
         for (int64_t c = 0; c < layer->input.channels; c += CFI_TILE_ROWS) {
             const int64_t left = layer->input.channels - c;
             tile.rows = (int)(left < CFI_TILE_ROWS ? left : CFI_TILE_ROWS);
             for (int r = 0; r < tile.rows; r++) {
-                tile.a[r] = native->weight + (c + r) * area + kernel_y * layer->kernel[1] + kernel_x;
+                tile.a[r] = native->weight + (c + r) * area + tap;
             }
             tile.c = target->gradient.data + block * target->gradient.block + c * tile.ldc +
                      y * target->gradient.row + x * target->gradient.column;
@@ -258,5 +267,98 @@ void native_input_gradient(cfi_engine *engine, int index, int thread)
         break;
     case CFI_LAYER_FLATTEN:
         break;
+    }
+}
+
+/* ---- A part of it, for a shard ---- */
+
+/* Rows of a finished tile to (feature, rows): `step` features from row to row. */
+static void store_part(const cfi_engine *engine, const native_part *part, const cfi_tile *tile, int64_t block,
+                       int64_t feature, int64_t step)
+{
+    const size_t size = (size_t)native_block_rows(engine, block) * sizeof(float);
+    for (int r = 0; r < tile->rows; r++) {
+        memcpy(part->gradient + (feature - part->first + r * step) * engine->rows + block * engine->block_rows,
+               tile->c + r * tile->ldc, size);
+    }
+}
+
+static void dense_part(cfi_engine *engine, const native_layer *native, const native_part *part)
+{
+    const int64_t lanes = engine->lanes, neurons = part->end - part->begin, end = part->first + part->count;
+    const int64_t most = CFI_PACK_TILES * CFI_TILE_ROWS;
+    const native_scratch *scratch = engine->scratch;
+    cfi_tile tile;
+    memset(&tile, 0, sizeof tile);
+    tile.c = scratch->tile;
+    tile.ldc = CFI_TILE_COLUMNS;
+    tile.n[0] = tile.n[1] = tile.n[2] = 1;
+    tile.as[0] = CFI_TILE_ROWS;
+    tile.bs[0] = lanes;
+    tile.stack = scratch->stack;
+    leaves_over_neurons(&tile, 0, neurons, native->layer->grain);
+    for (int64_t group = part->first; group < end; group += most) {
+        const int64_t count = end - group < most ? end - group : most;
+        pack_columns(native, part->begin, neurons, group, count, scratch->packed);
+        for (int64_t block = 0; block < native_blocks(engine); block++) {
+            tile.columns = (int)native_columns(native_block_rows(engine, block));
+            tile.b = native->gradient.data + block * native->gradient.block + part->begin * lanes;
+            for (int64_t t = 0; t < count; t += CFI_TILE_ROWS) {
+                tile.rows = (int)(count - t < CFI_TILE_ROWS ? count - t : CFI_TILE_ROWS);
+                for (int r = 0; r < tile.rows; r++) {
+                    tile.a[r] = scratch->packed + t * neurons + r;
+                }
+                engine->kernels->tile(&tile);
+                store_part(engine, part, &tile, block, group + t, 1);
+            }
+        }
+    }
+}
+
+/* Input channels of position `place` (of `area` in a channel) that the part's features include: begin of them, which
+ * may be cut anywhere, and how many. */
+static int64_t channels_of_part(const native_part *part, int64_t area, int64_t place, int64_t *begin_out)
+{
+    *begin_out = (part->first - place + area - 1) / area;
+    return (part->first + part->count - place + area - 1) / area - *begin_out;
+}
+
+static void conv_part_position(cfi_engine *engine, const native_layer *native, const native_part *part, int64_t block,
+                               int64_t y, int64_t x)
+{
+    const cfi_layer *layer = native->layer;
+    const int64_t kernel_area = layer->kernel[0] * layer->kernel[1], place = y * layer->input.width + x;
+    const int64_t area = layer->input.height * layer->input.width;
+    cfi_tile tile;
+    const int64_t tap =
+        conv_position_tile(engine, native, block, y, x, part->begin, part->end - part->begin, &tile);
+    tile.stack = engine->scratch->stack;
+    tile.c = engine->scratch->tile;
+    tile.ldc = CFI_TILE_COLUMNS;
+    int64_t begin;
+    const int64_t channels = channels_of_part(part, area, place, &begin);
+    for (int64_t c = begin; c < begin + channels; c += CFI_TILE_ROWS) {
+        const int64_t left = begin + channels - c;
+        tile.rows = (int)(left < CFI_TILE_ROWS ? left : CFI_TILE_ROWS);
+        for (int r = 0; r < tile.rows; r++) {
+            tile.a[r] = native->weight + part->begin * layer->fan_in + (c + r) * kernel_area + tap;
+        }
+        engine->kernels->tile(&tile);
+        store_part(engine, part, &tile, block, c * area + place, area);
+    }
+}
+
+void native_input_gradient_part(cfi_engine *engine, int index, const native_part *part)
+{
+    const native_layer *native = &engine->layers[index];
+    if (native->layer->kind == CFI_LAYER_DENSE) {
+        dense_part(engine, native, part);
+        return;
+    }
+    const cfi_shape shape = native->layer->input;
+    const int64_t positions = shape.height * shape.width;
+    for (int64_t unit = 0; unit < positions * native_blocks(engine); unit++) {
+        const int64_t place = unit % positions;
+        conv_part_position(engine, native, part, unit / positions, place / shape.width, place % shape.width);
     }
 }

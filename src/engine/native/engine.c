@@ -9,8 +9,7 @@
 #include "engine/native/native.h"
 #include "numerics/tree.h"
 
-/* A library linked with crtfastmath switches subnormals off for the whole process; the bits would differ. */
-static cf_status check_rounding(cf_error *error)
+cf_status native_check_rounding(cf_error *error)
 {
 #if defined(__x86_64__)
     const unsigned flush_to_zero = 0x8000u, denormals_are_zero = 0x0040u, rounding = 0x6000u;
@@ -36,6 +35,8 @@ static void set_shape(cfi_engine *engine, const cfi_engine_options *options)
     engine->lanes = native_round_up(options->batch_max, CFI_COLUMN_ALIGN);
     engine->lanes = engine->lanes < CFI_BLOCK_LANES_MAX ? engine->lanes : CFI_BLOCK_LANES_MAX;
     engine->block_count = (options->batch_max + engine->lanes - 1) / engine->lanes;
+    engine->block_rows = engine->lanes;
+    engine->training_blocks = engine->block_count;
     engine->clip_norm = options->training != NULL ? (float)options->training->clip_norm : 0.0f;
     engine->all_dense = true;
     engine->first_weights = -1;
@@ -78,7 +79,7 @@ static cf_status check_options(const cfi_engine_options *options, cf_error *erro
                                       options->training->sample_grain < 1)) {
         return cfi_fail(error, CF_E_CONFIG, "training.sample_grain must be from 1 to %d", CFI_BLOCK_LANES_MAX);
     }
-    return check_rounding(error);
+    return native_check_rounding(error);
 }
 
 cf_status cfi_engine_new(const cfi_engine_options *options, cfi_engine **engine_out, cf_error *error)

@@ -9,7 +9,7 @@
 static void gather_block(const cfi_engine *engine, int64_t block, int64_t begin, int64_t count, float *rows)
 {
     const native_source *source = &engine->source;
-    const int64_t features = cfi_shape_features(engine->graph->input), first = block * engine->lanes;
+    const int64_t features = cfi_shape_features(engine->graph->input), first = block * engine->block_rows;
     const int64_t block_rows = native_block_rows(engine, block);
     if (source->bytes != NULL) {
         const bool in_order = source->indices == NULL;
@@ -246,22 +246,25 @@ static void pool_forward(cfi_engine *engine, const native_layer *native, int thr
 }
 
 /* Fills the factors of one feature: 0, or 1/(1-rate). Rows draw in fours (docs/math/random.md). */
-static void dropout_mask(const cfi_engine *engine, int index, int64_t block, int64_t feature, float *mask)
+static void dropout_mask(const cfi_engine *engine, const native_layer *native, int64_t block, int64_t feature,
+                         float *mask)
 {
-    const float rate = engine->layers[index].layer->dropout_rate, scale = 1.0f / (1.0f - rate);
-    for (int64_t s = 0; s < engine->lanes; s += 4) {
+    const float rate = native->layer->dropout_rate, scale = 1.0f / (1.0f - rate);
+    const int64_t first = engine->sample_begin + block * engine->block_rows;
+    int64_t sample = first;
+    while (sample < first + engine->lanes) {
         const cfi_philox_block draw =
-            cfi_draw(engine->seed, CFI_PURPOSE_DROPOUT, (uint32_t)index, (uint32_t)feature, (uint32_t)engine->step,
-                     (uint32_t)((block * engine->lanes + s) / 4));
-        for (int i = 0; i < 4; i++) {
-            mask[s + i] = cfi_uniform_float(draw.word[i]) >= rate ? scale : 0.0f;
+            cfi_draw(engine->seed, CFI_PURPOSE_DROPOUT, native->mask_layer,
+                     (uint32_t)(native->mask_feature + feature), (uint32_t)engine->step, (uint32_t)(sample / 4));
+        /* A micro-batch may begin and end between two fours. */
+        for (int64_t i = sample % 4; i < 4 && sample < first + engine->lanes; i++, sample++) {
+            mask[sample - first] = cfi_uniform_float(draw.word[i]) >= rate ? scale : 0.0f;
         }
     }
 }
 
-static void dropout_forward(cfi_engine *engine, int index, int thread)
+static void dropout_forward(cfi_engine *engine, const native_layer *native, int thread)
 {
-    const native_layer *native = &engine->layers[index];
     const cfi_shape shape = native->layer->output;
     const native_view *in = &native->input, *out = &native->output;
     const int64_t rows = shape.channels * shape.height, row_values = shape.width * engine->lanes;
@@ -276,7 +279,7 @@ static void dropout_forward(cfi_engine *engine, int index, int thread)
             const int64_t feature = (c * shape.height + y) * shape.width;
             float *mask = native->mask + block * native->gradient.block + feature * engine->lanes;
             for (int64_t x = 0; x < shape.width; x++) {
-                dropout_mask(engine, index, block, feature + x, mask + x * engine->lanes);
+                dropout_mask(engine, native, block, feature + x, mask + x * engine->lanes);
             }
             engine->kernels->multiply(target, mask, row_values);
         }
@@ -288,7 +291,7 @@ void native_forward(cfi_engine *engine, int index, int thread)
     const native_layer *native = &engine->layers[index];
     switch (native->layer->kind) {
     case CFI_LAYER_DENSE:
-        if (engine->is_training && index > 0) {
+        if (engine->is_training && native->turns_input) {
             transpose_input(engine, native, thread);
         }
         dense_forward(engine, native, thread);
@@ -301,7 +304,7 @@ void native_forward(cfi_engine *engine, int index, int thread)
         pool_forward(engine, native, thread);
         break;
     case CFI_LAYER_DROPOUT:
-        dropout_forward(engine, index, thread);
+        dropout_forward(engine, native, thread);
         break;
     case CFI_LAYER_FLATTEN:
         break;
@@ -311,11 +314,10 @@ void native_forward(cfi_engine *engine, int index, int thread)
 /* ---- Loss ---- */
 
 /* The largest output's index for each lane (the first on ties); with one output, whether it says 1. */
-static void predict_block(const cfi_engine *engine, const float *z, int32_t *predicted)
+void native_predict(cfi_loss_kind loss, const float *z, int64_t outputs, int64_t lanes, int32_t *predicted)
 {
-    const int64_t lanes = engine->lanes, outputs = cfi_shape_features(engine->graph->layers[engine->last].output);
     if (outputs == 1) {
-        const float threshold = engine->graph->loss == CFI_LOSS_MSE ? 0.5f : 0.0f;
+        const float threshold = loss == CFI_LOSS_MSE ? 0.5f : 0.0f;
         for (int64_t s = 0; s < lanes; s++) {
             predicted[s] = z[s] > threshold ? 1 : 0;
         }
@@ -348,7 +350,7 @@ void native_loss(cfi_engine *engine, int thread)
         int32_t *predicted = engine->predicted + block * lanes;
         engine->kernels->loss(engine->graph->loss, z, outputs, lanes, rows, labels, scale, gradient,
                               engine->losses + block * lanes);
-        predict_block(engine, z, predicted);
+        native_predict(engine->graph->loss, z, outputs, lanes, predicted);
         engine->block_correct[block] = 0;
         for (int64_t s = 0; s < rows; s++) {
             engine->block_correct[block] += predicted[s] == labels[s];
@@ -357,6 +359,15 @@ void native_loss(cfi_engine *engine, int thread)
             engine->kernels->activation_gradient(last->layer->activation, last->layer->leaky_slope, z, gradient,
                                                  outputs * lanes);
         }
+    }
+}
+
+void native_probabilities(const cfi_kernels *kernels, cfi_loss_kind loss, float *z, int64_t outputs, int64_t lanes)
+{
+    if (loss == CFI_LOSS_SOFTMAX_CROSS_ENTROPY) {
+        kernels->softmax(z, outputs, lanes);
+    } else if (loss == CFI_LOSS_BINARY_CROSS_ENTROPY) {
+        kernels->activate(CFI_ACTIVATION_SIGMOID, 0.0f, z, outputs * lanes);
     }
 }
 
@@ -369,11 +380,7 @@ void native_outputs(cfi_engine *engine, int thread)
     cfi_pool_share(native_blocks(engine), thread, engine->threads, &begin, &end);
     for (int64_t block = begin; block < end; block++) {
         float *z = last->output.data + block * last->output.block;
-        if (engine->graph->loss == CFI_LOSS_SOFTMAX_CROSS_ENTROPY) {
-            engine->kernels->softmax(z, outputs, lanes);
-        } else if (engine->graph->loss == CFI_LOSS_BINARY_CROSS_ENTROPY) {
-            engine->kernels->activate(CFI_ACTIVATION_SIGMOID, 0.0f, z, outputs * lanes);
-        }
+        native_probabilities(engine->kernels, engine->graph->loss, z, outputs, lanes);
         for (int64_t s = 0; s < native_block_rows(engine, block); s++) {
             for (int64_t k = 0; k < outputs; k++) {
                 engine->outputs[(block * lanes + s) * outputs + k] = z[k * lanes + s];

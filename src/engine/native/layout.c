@@ -49,7 +49,7 @@ static cf_status layer_gradients_new(cfi_engine *engine, native_layer *native, c
 {
     const cfi_layer *layer = native->layer;
     const int64_t lanes = engine->lanes;
-    const int64_t blocks = native->copied_input ? engine->threads : engine->block_count;
+    const int64_t blocks = native->copied_input ? engine->threads : engine->training_blocks;
     if (layer->neurons == 0) {
         return CF_OK;
     }
@@ -80,6 +80,8 @@ static cf_status layer_new(cfi_engine *engine, int index, cf_error *error)
     native->input = index == 0 ? engine->input : engine->layers[index - 1].output;
     native->needs_input_gradient = index > engine->first_weights;
     native->copied_input = index == 0 && engine->copied_input;
+    native->turns_input = index > 0;
+    native->mask_layer = (uint32_t)index;
     if (layer->kind == CFI_LAYER_FLATTEN) {
         native->output = native->input;
         native->gradient = index == 0 ? native->gradient : engine->layers[index - 1].gradient;
@@ -93,9 +95,9 @@ static cf_status layer_new(cfi_engine *engine, int index, cf_error *error)
     if (engine->training == NULL) {
         return CF_OK;
     }
-    CFI_TRY(view_new(engine, &native->gradient, layer->output, NULL, engine->block_count, error));
+    CFI_TRY(view_new(engine, &native->gradient, layer->output, NULL, engine->training_blocks, error));
     if (layer->kind == CFI_LAYER_DROPOUT) {
-        native->mask = floats_new(engine, native->gradient.block * engine->block_count);
+        native->mask = floats_new(engine, native->gradient.block * engine->training_blocks);
         if (native->mask == NULL) {
             return cfi_fail_memory(error, "dropout masks");
         }

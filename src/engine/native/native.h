@@ -33,6 +33,8 @@ typedef struct native_layer {
     native_view input, output;   /* output of a flatten layer is its input */
     native_view gradient;        /* of the loss by the output; then by the value before the activation */
     float *mask;                 /* dropout: factor of each output, (blocks, features, P)                */
+    uint32_t mask_layer;         /* dropout: index in the whole network, and of the first feature in the */
+    int64_t mask_feature;        /* whole layer: they name the draws                                     */
     /* Layers with weights: */
     float *weight, *bias;
     float *weight_state[CFI_STATES_MAX], *bias_state[CFI_STATES_MAX];
@@ -42,6 +44,7 @@ typedef struct native_layer {
     float *rows;                 /* dense: input as (blocks, panels, P, CFI_PANEL): samples by inputs     */
     float *gradient_rows;        /* conv2d: gradient as (blocks, panels, positions, P, panel width)        */
     bool needs_input_gradient;
+    bool turns_input;            /* dense: `rows` is made from `input` by the forward pass                 */
     bool copied_input;           /* each thread has its own copy of input and rows, as block `thread` */
 } native_layer;
 
@@ -71,6 +74,9 @@ struct cfi_engine {
     int threads;
     uint64_t seed;
     int64_t batch_max, lanes, block_count;
+    int64_t block_rows;           /* samples in a full block: P; in a shard, with micro-batches, fewer */
+    int64_t training_blocks;      /* of block_count; a shard has more, for forward-only passes         */
+    int64_t sample_begin;         /* a shard's slot: place in the batch of the call's first sample     */
     native_view input;            /* of the first layer */
     bool copied_input;            /* a copy for each thread (native_layer.copied_input of the first layer) */
     native_layer *layers;         /* graph->layer_count */
@@ -104,17 +110,17 @@ static inline int64_t native_round_up(int64_t value, int64_t multiple)
     return (value + multiple - 1) / multiple * multiple;
 }
 
-/* Samples in block `block` of this call: P, fewer in the last. */
+/* Samples in block `block` of this call: fewer in the last. */
 static inline int64_t native_block_rows(const cfi_engine *engine, int64_t block)
 {
-    const int64_t left = engine->rows - block * engine->lanes;
-    return left < engine->lanes ? left : engine->lanes;
+    const int64_t left = engine->rows - block * engine->block_rows;
+    return left < engine->block_rows ? left : engine->block_rows;
 }
 
 /* Blocks of this call. */
 static inline int64_t native_blocks(const cfi_engine *engine)
 {
-    return (engine->rows + engine->lanes - 1) / engine->lanes;
+    return (engine->rows + engine->block_rows - 1) / engine->block_rows;
 }
 
 /* Where a layer's input for a block lies: with copies (there is one block then), the thread's own. */
@@ -129,11 +135,16 @@ static inline int64_t native_columns(int64_t rows)
     return native_round_up(rows, CFI_COLUMN_ALIGN);
 }
 
+/* engine.c: a library linked with crtfastmath switches subnormals off; the bits would differ. */
+cf_status native_check_rounding(cf_error *error) __attribute__((warn_unused_result));
+
 /* layout.c: everything but weights, from the arena. */
 cf_status native_layout_new(cfi_engine *engine, cf_error *error) __attribute__((warn_unused_result));
 
 /* state.c: weights, optimizer state, their names and hashes. */
 cf_status native_state_new(cfi_engine *engine, cf_error *error) __attribute__((warn_unused_result));
+/* XXH3-128 of neuron o's weight row, bias and optimizer state. */
+cfi_hash native_hash_neuron(const cfi_kernels *kernels, const native_layer *native, int64_t o);
 /* The layer whose values are not finite first, for the error text. */
 const char *native_first_nonfinite(const cfi_engine *engine);
 
@@ -142,9 +153,21 @@ void native_input(cfi_engine *engine, int thread);
 void native_forward(cfi_engine *engine, int index, int thread);
 void native_loss(cfi_engine *engine, int thread);
 void native_outputs(cfi_engine *engine, int thread);
+/* The class of each lane that z (outputs, lanes) says. */
+void native_predict(cfi_loss_kind loss, const float *z, int64_t outputs, int64_t lanes, int32_t *predicted);
+/* z (outputs, lanes) in place to what predictions show. */
+void native_probabilities(const cfi_kernels *kernels, cfi_loss_kind loss, float *z, int64_t outputs, int64_t lanes);
 
 /* backward.c: gradient by the input of layer `index`, written to the layer before. Needs weights not yet updated. */
 void native_input_gradient(cfi_engine *engine, int index, int thread);
+
+/* The same for neurons begin..end-1 of a weight layer alone (end - begin in leaves of its grain, joined), by input
+ * features first .. first+count-1: (count, rows) of the call's samples. */
+typedef struct native_part {
+    int64_t begin, end, first, count;
+    float *gradient;
+} native_part;
+void native_input_gradient_part(cfi_engine *engine, int index, const native_part *part);
 
 /* weights.c: gradient by the weights, and the update. */
 void native_gradient_rows(cfi_engine *engine, int index, int thread); /* conv2d: prepares gradient_rows */

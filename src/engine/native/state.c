@@ -105,9 +105,9 @@ const cfi_tensor *cfi_engine_tensors(const cfi_engine *engine, int *count_out, i
 
 /* Adds values to the hash with every NaN as 0x7FC00000, so that its sign and payload (which differ between
  * processors) do not show. */
-static void hash_values(const cfi_engine *engine, cfi_hash_stream *stream, const float *values, int64_t count)
+static void hash_values(const cfi_kernels *kernels, cfi_hash_stream *stream, const float *values, int64_t count)
 {
-    if (!engine->kernels->has_nonfinite(values, count)) {
+    if (!kernels->has_nonfinite(values, count)) {
         cfi_hash_add(stream, values, (size_t)count * sizeof(float));
         return;
     }
@@ -121,16 +121,16 @@ static void hash_values(const cfi_engine *engine, cfi_hash_stream *stream, const
     }
 }
 
-static cfi_hash hash_neuron(const cfi_engine *engine, const native_layer *native, int64_t o)
+cfi_hash native_hash_neuron(const cfi_kernels *kernels, const native_layer *native, int64_t o)
 {
     const int64_t inputs = native->layer->fan_in;
     cfi_hash_stream stream;
     cfi_hash_begin(&stream);
-    hash_values(engine, &stream, native->weight + o * inputs, inputs);
-    hash_values(engine, &stream, native->bias + o, 1);
+    hash_values(kernels, &stream, native->weight + o * inputs, inputs);
+    hash_values(kernels, &stream, native->bias + o, 1);
     for (int state = 0; state < CFI_STATES_MAX && native->weight_state[state] != NULL; state++) {
-        hash_values(engine, &stream, native->weight_state[state] + o * inputs, inputs);
-        hash_values(engine, &stream, native->bias_state[state] + o, 1);
+        hash_values(kernels, &stream, native->weight_state[state] + o * inputs, inputs);
+        hash_values(kernels, &stream, native->bias_state[state] + o, 1);
     }
     return cfi_hash_end(&stream);
 }
@@ -144,7 +144,7 @@ static void hash_main(void *user, int thread)
         int64_t begin, end;
         cfi_pool_share(native->layer->neurons, thread, engine->threads, &begin, &end);
         for (int64_t o = begin; o < end; o++) {
-            hashes[o] = hash_neuron(engine, native, o);
+            hashes[o] = native_hash_neuron(engine->kernels, native, o);
         }
         hashes += native->layer->neurons;
     }
@@ -182,7 +182,7 @@ cfi_hash cfi_engine_weights_hash(const cfi_engine *engine)
     cfi_hash_stream stream;
     cfi_hash_begin(&stream);
     for (int i = 0; i < engine->parameter_count; i++) {
-        hash_values(engine, &stream, engine->tensors[i].values, engine->tensors[i].count);
+        hash_values(engine->kernels, &stream, engine->tensors[i].values, engine->tensors[i].count);
     }
     return cfi_hash_end(&stream);
 }

@@ -18,7 +18,7 @@ static void leaves_over_samples(const cfi_engine *engine, cfi_tile *tile, int64_
 {
     const int64_t grain = leaf_samples(engine);
     tile->leaf_count = (engine->rows + grain - 1) / grain;
-    tile->leaf_group = engine->block_count > 1 ? engine->lanes / grain : tile->leaf_count;
+    tile->leaf_group = engine->training_blocks > 1 ? engine->block_rows / grain : tile->leaf_count;
     memcpy(tile->last_n, tile->n, sizeof tile->n);
     tile->n[0] = grain < engine->rows ? grain : engine->rows;
     tile->last_n[0] = engine->rows - (tile->leaf_count - 1) * grain;
@@ -56,7 +56,8 @@ static void dense_bias_gradient(const cfi_engine *engine, const native_layer *na
         for (int64_t leaf = 0; leaf < leaves; leaf++) {
             const int64_t first = leaf * grain;
             const int64_t count = engine->rows - first < grain ? engine->rows - first : grain;
-            sum_rows(native->gradient.data + first / lanes * native->gradient.block + group * lanes + first % lanes,
+            sum_rows(native->gradient.data + first / engine->block_rows * native->gradient.block + group * lanes +
+                         first % engine->block_rows,
                      lanes, count, sums);
             int level = 0;
             for (int64_t bits = leaf; leaf == leaves - 1 ? bits != 0 : (bits & 1) != 0; bits >>= 1, level++) {
