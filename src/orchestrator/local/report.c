@@ -17,6 +17,10 @@ static cf_status state_of(const char *word, cfi_container_state *state_out, cf_e
             return CF_OK;
         }
     }
+    if (strcmp(word, "ending") == 0) { /* as wished; it is started again when it is wished back */
+        *state_out = CFI_CONTAINER_WAITING;
+        return CF_OK;
+    }
     return cfi_fail(error, CF_E_DATA, "the supervisor's status has an unknown state '%.40s'", word);
 }
 
