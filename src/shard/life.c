@@ -7,6 +7,7 @@
 enum { POLL_TICKS = 50 }; /* without progress: HEAD is read from the store, in case everybody else is gone */
 
 static void load_begin(cfi_machine *machine);
+static void ask_lease(cfi_machine *machine);
 
 /* ---- Start ---- */
 
@@ -38,8 +39,7 @@ void part_start(cfi_machine *machine, const cfi_machine_event *event)
         return;
     }
     machine->phase = PART_LEASE;
-    const cfi_store_request request = {.kind = CFI_STORE_LEASE, .key = "lease", .number = machine->floor};
-    part_request_send(machine, PART_FOR_LEASE, &request, -1);
+    ask_lease(machine);
 }
 
 static void ask_head(cfi_machine *machine)
@@ -50,19 +50,58 @@ static void ask_head(cfi_machine *machine)
     }
 }
 
-static void take_lease(cfi_machine *machine, const cfi_store_reply *reply)
+static void ask_lease(cfi_machine *machine)
 {
-    uint32_t incarnation = 0;
-    if (machine->phase != PART_LEASE || reply->value_size != sizeof incarnation) {
-        return;
+    const cfi_store_request request = {.kind = CFI_STORE_LEASE, .key = "lease", .number = machine->floor};
+    if (!part_is_requesting(machine, PART_FOR_LEASE)) {
+        part_request_send(machine, PART_FOR_LEASE, &request, -1);
     }
+}
+
+/* The incarnation in a lease's value; 0 when there is none. */
+static uint32_t read_lease(const cfi_store_reply *reply)
+{
     const unsigned char *bytes = reply->value;
-    for (int i = 0; i < 4; i++) {
+    uint32_t incarnation = 0;
+    for (int i = 0; i < 4 && reply->outcome == CFI_STORE_DONE && reply->value_size == 4; i++) {
         incarnation |= (uint32_t)bytes[i] << (8 * i);
     }
-    machine->incarnation = incarnation;
-    machine->phase = PART_HEAD;
-    ask_head(machine);
+    return incarnation;
+}
+
+static void take_lease(cfi_machine *machine, const cfi_store_reply *reply)
+{
+    const uint32_t incarnation = read_lease(reply);
+    if (machine->phase == PART_LEASE && incarnation > 0) {
+        machine->incarnation = incarnation;
+        machine->phase = PART_HEAD;
+        ask_head(machine);
+    } else if (incarnation > machine->incarnation) { /* taken again: part_doubt_lease */
+        machine->incarnation = incarnation;
+        part_states_renew(machine);
+        part_report(machine);
+    }
+}
+
+void part_doubt_lease(cfi_machine *machine, uint32_t heard)
+{
+    char key[CFI_STORE_KEY_SIZE_MAX];
+    if (heard <= machine->incarnation || !part_is_working(machine) || part_is_requesting(machine, PART_FOR_HOLDER)) {
+        return;
+    }
+    machine->floor = heard > machine->floor ? heard : machine->floor;
+    cfi_key_lease(key, sizeof key, machine->cluster->id, machine->options.unit);
+    const cfi_store_request request = {.kind = CFI_STORE_GET, .key = key};
+    part_request_send(machine, PART_FOR_HOLDER, &request, -1);
+}
+
+static void take_holder(cfi_machine *machine, const cfi_store_reply *reply)
+{
+    if (read_lease(reply) > machine->incarnation) {
+        part_fail(machine, "a later start of %s has taken its place", machine->me->name);
+    } else if (part_is_working(machine)) {
+        ask_lease(machine);
+    }
 }
 
 /* ---- HEAD ---- */
@@ -323,6 +362,9 @@ void part_store_reply(cfi_machine *machine, const cfi_frame *frame)
     switch (taken.purpose) {
     case PART_FOR_LEASE:
         take_lease(machine, &reply);
+        break;
+    case PART_FOR_HOLDER:
+        take_holder(machine, &reply);
         break;
     case PART_FOR_STATE:
         take_state(machine, &taken, &reply);

@@ -128,7 +128,10 @@ static void take_frame(cfi_machine *machine, cfi_frame *frame)
     if (header->kind == CFI_FRAME_NEED) {
         part_answer_need(machine, frame);
     } else if (header->kind == CFI_FRAME_GONE) {
-        return; /* its news was HEAD */
+        if (header->source_unit == CFI_UNIT_INDEX_CONTROLLER) {
+            part_doubt_lease(machine, header->block_lo);
+        }
+        return; /* a neighbour's news was HEAD */
     } else if (machine->role->frame != NULL) {
         machine->role->frame(machine, frame);
     } else {

@@ -115,7 +115,7 @@ typedef struct part_chain {
 } part_chain;
 
 typedef enum part_purpose {
-    PART_FOR_NOTHING, PART_FOR_LEASE, PART_FOR_HEAD, PART_FOR_STATE, PART_FOR_PUT, PART_FOR_PLAN, PART_FOR_CAS,
+    PART_FOR_NOTHING, PART_FOR_LEASE, PART_FOR_HOLDER, PART_FOR_HEAD, PART_FOR_STATE, PART_FOR_PUT, PART_FOR_PLAN, PART_FOR_CAS,
     PART_FOR_REMOVE
 } part_purpose;
 
@@ -239,6 +239,7 @@ bool part_is_requesting(const cfi_machine *machine, part_purpose purpose);
 void part_keep_loaded(cfi_machine *machine, bool from_volume, bool from_store);
 void part_persisted(cfi_machine *machine, int64_t step, cf_status status);
 void part_put_answered(cfi_machine *machine, const part_request *request, const cfi_store_reply *reply);
+void part_states_renew(cfi_machine *machine); /* requests that are still to be sent, in the name of a new incarnation */
 void part_put_again(cfi_machine *machine);  /* whatever the present store may not have */
 /* The newest step up to which all states are durable on volume and store; -1: the one of HEAD is not (yet, again). */
 int64_t part_durable(const cfi_machine *machine);
@@ -254,6 +255,9 @@ void part_learn_head(cfi_machine *machine, int64_t head);
 void part_take_record(cfi_machine *machine, const cfi_head *record);
 void part_life_tick(cfi_machine *machine);
 void part_go_on(cfi_machine *machine);      /* the role works as far as it can */
+/* The controller has heard a later incarnation of this unit than this one: either it is a zombie, or the store has lost
+ * leases. The store's own record of the lease tells. */
+void part_doubt_lease(cfi_machine *machine, uint32_t heard);
 void part_note_generation(cfi_machine *machine, uint64_t generation);
 
 /* join.c: nodes of the aligned tree over 0..count-1, added ascending until they tile it; then entry 0 is the root. */
