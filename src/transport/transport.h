@@ -10,8 +10,8 @@
  * is the transport's business: it reconnects by itself, within milliseconds, and tells nobody.
  *
  * Threads and blocking. One thread uses a transport; nothing blocks. Descriptors become readable when receive() may
- * have something; after that receive() must be called until it gives NULL (they may be edge-triggered). Threads of its own
- * (libzmq has some) are never seen.
+ * have something; after that receive() must be called until it gives NULL (they may be edge-triggered). Threads of its
+ * own (libzmq has some) are never seen.
  *
  * Ownership. send() takes a reference of its own; the caller keeps its reference. receive() hands one over. */
 #ifndef CFI_TRANSPORT_TRANSPORT_H
