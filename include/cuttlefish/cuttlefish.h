@@ -156,6 +156,34 @@ CF_API cf_plan_summary cf_plan_get_summary(const cf_plan *plan);
 CF_API cf_plan_layer cf_plan_get_layer(const cf_plan *plan, size_t index); /* index < layer_count */
 CF_API void cf_plan_free(cf_plan *plan);
 
+/* The network in containers, by a cost model with fixed constants, the measured FLOP/s and `threads` cores to a host. All
+ * for one step. Texts are the plan's own and last until it is placed again or freed. */
+typedef struct cf_plan_cluster {
+    int64_t container_count, unit_count;        /* 0 before cf_plan_place */
+    int64_t memory_bytes, messages, message_bytes;
+    int64_t persist_every, window;              /* steps between durable states, and that anyone may be ahead */
+    double predicted_step_seconds;
+    double single_step_seconds;                 /* by the same model, with everything in one container */
+    const char *critical_path;                  /* "source samples 210 us > hidden.0 forward 95 us > ..." */
+    int64_t limit_count;                        /* what the plan would run into */
+} cf_plan_cluster;
+
+typedef struct cf_plan_container {
+    const char *name, *units, *host, *zone, *reason; /* host, zone "": whoever runs it chooses */
+    double cpu;                                 /* cores asked for */
+    int64_t memory_asked, memory_bytes;         /* asked for in the file, and needed by the model */
+    int64_t neurons, parameters;
+    int64_t messages_in, messages_out, bytes_in, bytes_out;
+    double seconds;                             /* of processor time */
+} cf_plan_container;
+
+/* Cuts and places: `containers` beside controller and store, 0: as the file says. CF_E_CONFIG: what the file wishes
+ * cannot be; CF_E_UNSUPPORTED: this network cannot be cut; CF_E_USAGE: more containers than there can be. */
+CF_API CF_MUST_USE cf_status cf_plan_place(cf_plan *plan, const cf_network *network, int containers, cf_error *error);
+CF_API cf_plan_cluster cf_plan_get_cluster(const cf_plan *plan);
+CF_API cf_plan_container cf_plan_get_container(const cf_plan *plan, size_t index); /* index < container_count */
+CF_API const char *cf_plan_get_limit(const cf_plan *plan, size_t index);           /* index < limit_count */
+
 /* ---- Training ------------------------------------------------------------------------------------------------ */
 
 typedef enum cf_event_kind {
@@ -240,6 +268,122 @@ CF_API CF_MUST_USE cf_status cf_model_evaluate(cf_model *model, cf_data_part par
 
 /* Writes the weights alone as safetensors: `<layer>.weight` (out, in[, kh, kw]) and `<layer>.bias` (out). */
 CF_API CF_MUST_USE cf_status cf_model_save(const cf_model *model, const char *path, cf_error *error);
+
+/* ---- A cluster: training by containers ------------------------------------------------------------------------ */
+
+/* The handle of a network's distributed run. The run itself lives in processes and in a folder: it goes on when the
+ * handle is closed, and any process may open it again. Free with cf_cluster_close. */
+typedef struct cf_cluster cf_cluster;
+
+typedef struct cf_cluster_options {
+    const char *run_folder; /* NULL: the newest of runs/<name>, runs/<name>-2, ... with a cluster, else a new one */
+    const char *command;    /* the cuttlefish command that containers run; NULL: the first of that name on PATH */
+} cf_cluster_options;
+
+#define CF_CLUSTER_OPTIONS_DEFAULT {NULL, NULL}
+
+/* Starts nothing and writes nothing. options may be NULL. CF_E_UNSUPPORTED: `deploy` names a target that this version
+ * does not have; CF_E_NOT_FOUND: no command. */
+CF_API CF_MUST_USE cf_status cf_cluster_open(const cf_network *network, const cf_cluster_options *options,
+                                             cf_cluster **cluster_out, cf_error *error);
+CF_API void cf_cluster_close(cf_cluster *cluster); /* NULL is fine; what runs, runs on */
+
+/* The folder of the run, or "" before the first cf_cluster_up; in it `cluster/logs/<container>.log`. Borrowed. */
+CF_API const char *cf_cluster_run_folder(const cf_cluster *cluster);
+
+typedef struct cf_up_options {
+    int64_t steps;          /* end after this many optimizer steps in all; -1: as the file says */
+    int containers;         /* beside controller and store; 0: as the file says */
+} cf_up_options;
+
+#define CF_UP_OPTIONS_DEFAULT {-1, 0}
+
+/* Makes the network run, or run again after whatever ended it: returns when all containers do. Where there is a cluster
+ * its plan counts, and `containers` is not looked at (see cf_cluster_scale). options may be NULL. CF_E_CONFIG: the
+ * cluster there is of another file, data set, seed or number of steps; CF_E_IO names the container that will not run. */
+CF_API CF_MUST_USE cf_status cf_cluster_up(cf_cluster *cluster, const cf_up_options *options, cf_error *error);
+
+/* Follows the training until it has ended, then writes weights and result into the run folder as cf_train does (predict
+ * and evaluate find them there). on_event as in cf_train, but when it returns other than 0 the cluster runs on
+ * (CF_E_CANCELLED). `seconds` of the result is the time of this call. CF_E_NOT_FOUND: nothing runs. */
+CF_API CF_MUST_USE cf_status cf_cluster_wait(cf_cluster *cluster, cf_event_function on_event, void *user,
+                                             cf_train_result *result_out, cf_error *error);
+
+typedef struct cf_container {
+    char name[128];
+    char state[16];         /* "starting", "running", "waiting" (to be started again), "stopped", "silent" */
+    char text[256];         /* why it does not run; "" */
+    int64_t neurons, pid, restarts, step;
+    int64_t queue;          /* values that came or are kept to be sent again */
+    int64_t rss_bytes, pss_bytes;
+    char waiting_for[128];  /* the unit whose value is missing; "" */
+    char waiting_kind[32];  /* "forward", ... */
+    double waiting_seconds;
+} cf_container;
+
+/* Free with cf_cluster_status_free. Figures that are not known are NaN, steps -1. */
+typedef struct cf_cluster_status {
+    int is_running, is_finished;
+    int64_t plan;               /* its number; 0: there is no cluster */
+    int64_t head, step;         /* durable everywhere; the furthest made */
+    int64_t step_count, epoch, epoch_count;
+    char chain[33];             /* at head; "" */
+    double loss, accuracy, validation_loss, validation_accuracy, test_loss, test_accuracy;
+    cf_container *containers;
+    size_t container_count;
+} cf_cluster_status;
+
+CF_API CF_MUST_USE cf_status cf_cluster_get_status(cf_cluster *cluster, cf_cluster_status *status_out,
+                                                   cf_error *error);
+CF_API void cf_cluster_status_free(cf_cluster_status *status);
+
+/* Cuts the running network anew into so many containers (beside controller and store); returns when they run. No weight
+ * changes by it. CF_E_CONFIG: it cannot be cut so; CF_E_NOT_FOUND: nothing runs. */
+CF_API CF_MUST_USE cf_status cf_cluster_scale(cf_cluster *cluster, int containers, cf_error *error);
+
+/* Stops everything. keep 0: also removes the cluster's folder (checkpoints and result in the run folder stay); else
+ * cf_cluster_up goes on later. Nothing there: CF_OK. */
+CF_API CF_MUST_USE cf_status cf_cluster_down(cf_cluster *cluster, int keep, cf_error *error);
+
+/* Sends a signal to a container's process, "*" (SIGKILL only) to all and what looks after them. The training loses
+ * nothing by it. */
+CF_API CF_MUST_USE cf_status cf_cluster_kill(cf_cluster *cluster, const char *container, int signal, cf_error *error);
+
+/* What the containers' supervisor runs: the nodes of a cluster's folder, until it is told to stop. Needs a process with
+ * one thread. Returns the code to exit with. */
+CF_API int cf_supervise(const char *folder);
+
+typedef struct cf_chaos_options {
+    int64_t kills;              /* how many times something is done to it */
+    double every;               /* seconds between them */
+    int pause, store, controller, all_at_once; /* not 0: also this, beside killing shards */
+    uint64_t seed;              /* of the schedule */
+    int64_t steps;              /* as in cf_up_options */
+    cf_event_function on_event; /* NULL: none; `text` says what was done */
+    void *user;
+} cf_chaos_options;
+
+#define CF_CHAOS_OPTIONS_DEFAULT {10, 1.0, 0, 0, 0, 0, 1, -1, NULL, NULL}
+#define CF_CHAOS_KIND_COUNT 5
+
+typedef struct cf_chaos_recovery {
+    const char *kind;           /* "kill shard", "pause shard", ... static */
+    int64_t count;              /* how often; 0: the others are NaN */
+    double p50, p99, most;      /* seconds until the network finished a new step */
+} cf_chaos_recovery;
+
+typedef struct cf_chaos_report {
+    cf_chaos_recovery recovery[CF_CHAOS_KIND_COUNT];
+    int64_t done;               /* fewer than `kills` when training ended before */
+    double rate_before, rate_during; /* steps a second before the first, and from there to the end */
+    int is_identical;           /* weights and chain are those of cf_train */
+    cf_train_result result, reference;
+} cf_chaos_report;
+
+/* Runs the network, kills at random by a schedule that `seed` decides, and compares the weights with those of cf_train,
+ * run here afterwards. Removes the cluster when it began it. */
+CF_API CF_MUST_USE cf_status cf_chaos(cf_cluster *cluster, const cf_chaos_options *options,
+                                      cf_chaos_report *report_out, cf_error *error);
 
 /* ---- Data ---------------------------------------------------------------------------------------------------- */
 

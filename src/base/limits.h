@@ -3,6 +3,7 @@
 #define CFI_BASE_LIMITS_H
 
 #define CFI_NAME_SIZE_MAX 64              /* layer, network, container names, with the NUL            */
+#define CFI_LABEL_SIZE_MAX 256            /* labels, zones and members in hints, with the NUL         */
 #define CFI_PATH_SIZE_MAX 4096            /* file names, with the NUL                                 */
 #define CFI_LAYER_COUNT_MAX 256
 #define CFI_UNIT_COUNT_MAX 1000000        /* neurons in one layer                                     */
@@ -15,6 +16,7 @@
 #define CFI_YAML_NODE_COUNT_MAX 100000    /* after alias expansion                                    */
 #define CFI_PROBLEM_COUNT_MAX 100         /* mistakes listed in one run                               */
 #define CFI_FILE_LAYER_COUNT_MAX 16       /* -f files laid over each other                            */
+#define CFI_PERSIST_EVERY_MAX 4096        /* steps                                                    */
 #define CFI_SAMPLE_COUNT_MAX 100000000LL
 #define CFI_CLASS_COUNT_MAX 65536
 #define CFI_TEXT_LENGTH_MAX (64u << 20)

@@ -166,16 +166,36 @@ static bool is_list(cfi_checker *check, const cfi_option *option, cfi_yaml_node 
     return true;
 }
 
-static cf_status check_list(cfi_checker *check, const cfi_option *option, cfi_yaml_node *node,
+/* Makes the array that a list's items land in. */
+static cf_status new_items(cfi_checker *check, const cfi_option *option, size_t count, void *base,
+                           unsigned char **items_out)
+{
+    const int number = (int)count;
+    unsigned char *items = cfi_calloc(count, option->size);
+    if (items == NULL) {
+        return fail_memory(check);
+    }
+    memcpy((unsigned char *)base + option->offset, &items, sizeof items);
+    memcpy((unsigned char *)base + option->word_offset, &number, sizeof number);
+    *items_out = items;
+    return CF_OK;
+}
+
+static cf_status check_list(cfi_checker *check, const cfi_option *option, cfi_yaml_node *node, void *base,
                             const cfi_place *place)
 {
+    unsigned char *items = NULL;
     if (!is_list(check, option, node, place)) {
         return CF_OK;
+    }
+    if (base != NULL && option->offset != CFI_OPTION_NOWHERE && node->count > 0) {
+        CFI_TRY(new_items(check, option, node->count, base, &items));
     }
     for (size_t i = 0; i < node->count; i++) {
         const cfi_place step = {place, NULL, i};
         cfi_yaml_node *item = node->entries[i].value;
-        CFI_TRY(check_option(check, option->children, item, item, NULL, &step));
+        CFI_TRY(check_option(check, option->children, item, item, items != NULL ? items + i * option->size : NULL,
+                             &step));
     }
     return CF_OK;
 }
@@ -244,7 +264,7 @@ static cf_status check_option(cfi_checker *check, const cfi_option *option, cfi_
     case CFI_OPTION_CHOICE:
         return check_map(check, option, at, node, base, place);
     case CFI_OPTION_LIST:
-        return check_list(check, option, node, place);
+        return check_list(check, option, node, base, place);
     case CFI_OPTION_LAYERS:
         return check_layers(check, option, node, place);
     case CFI_OPTION_BOOL:

@@ -248,6 +248,14 @@ void cfi_settings_fini(cfi_settings *settings)
     for (int i = 0; i < settings->file_count; i++) {
         cfi_free(settings->files[i]);
     }
+    for (int i = 0; i < settings->placement.hint_count; i++) {
+        cfi_free(settings->placement.hints[i].members);
+    }
+    for (int i = 0; i < settings->placement.host_count; i++) {
+        cfi_free(settings->placement.hosts[i].labels);
+    }
+    cfi_free(settings->placement.hints);
+    cfi_free(settings->placement.hosts);
     cfi_free(settings->files);
     cfi_free(settings->layers);
     cfi_free(settings->resolved_yaml);

@@ -4,6 +4,8 @@
 
 #define NOWHERE .offset = CFI_OPTION_NOWHERE, .word_offset = CFI_OPTION_NOWHERE
 #define S(field) .offset = offsetof(cfi_settings, field), .word_offset = CFI_OPTION_NOWHERE
+#define H(field) .offset = offsetof(cfi_hint, field), .word_offset = CFI_OPTION_NOWHERE
+#define HOST(field) .offset = offsetof(cfi_host, field), .word_offset = CFI_OPTION_NOWHERE
 #define L(field) .offset = offsetof(cfi_layer_settings, field), .word_offset = CFI_OPTION_NOWHERE
 #define END         \
     {               \
@@ -321,32 +323,85 @@ static const cfi_option training_keys[] = {
 static const cfi_word all_words[] = {{"all", 0, NULL}, {0}};
 static const cfi_word any_words[] = {{"any", 0, NULL}, {0}};
 static const cfi_word engine_words[] = {{"native", 0, NULL}, {"tensorflow", 1, NULL}, {0}};
-static const cfi_word durability_words[] = {{"local", 0, NULL}, {"store", 1, NULL}, {"both", 2, NULL}, {0}};
+static const cfi_word scheme_words[] = {{"ipc", CFI_SCHEME_IPC, NULL}, {"tcp", CFI_SCHEME_TCP, NULL}, {0}};
+static const cfi_word durability_words[] = {
+    {"process", CFI_DURABILITY_PROCESS, NULL}, {"power", CFI_DURABILITY_POWER, NULL}, {0}};
 
-#define LABEL(k, f, t)                                                                 \
-    {                                                                                  \
-        .key = k, .type = CFI_OPTION_TEXT, .flags = f, NOWHERE, .size = 256, .text = t \
-    }
-enum { HINT_COUNT_MAX = 10000, TOGETHER_MAX = 1000 };
-
-static const cfi_option member_item[] = {LABEL("member", 0, "a layer, a neuron (hidden.3), source or loss"),
-                                         END};
-#define MEMBERS(k, t)                                                                                \
+#define LABEL(k, f, where, t)                                                                        \
     {                                                                                                \
-        .key = k, .type = CFI_OPTION_LIST, .flags = CFI_OPTION_ALTERNATIVE, .children = member_item, \
-        .minimum = 2, .maximum = TOGETHER_MAX, NOWHERE, .text = t                                    \
+        .key = k, .type = CFI_OPTION_TEXT, .flags = f, where, .size = CFI_LABEL_SIZE_MAX, .text = t  \
+    }
+#define PLACE_NAME(k, where, t)                                                                      \
+    {                                                                                                \
+        .key = k, .type = CFI_OPTION_TEXT, .flags = CFI_OPTION_OPTIONAL, where,                      \
+        .size = CFI_NAME_SIZE_MAX, .text = t                                                         \
+    }
+#define HINT_LABEL(k, v, t)                                                                         \
+    {                                                                                               \
+        .key = k, .type = CFI_OPTION_TEXT, .flags = CFI_OPTION_ALTERNATIVE, .value = v, H(who),     \
+        .size = CFI_LABEL_SIZE_MAX, .text = t                                                       \
+    }
+#define BYTES(k, d, f, where, lo, t)                                                                  \
+    {                                                                                                 \
+        .key = k, .type = CFI_OPTION_SIZE, .fallback = d, .flags = f, where, .minimum = lo,           \
+        .maximum = INT64_C(1) << 40, .unit = "bytes", .text = t                                       \
+    }
+#define MEBIBYTE (INT64_C(1) << 20)
+enum { HINT_COUNT_MAX = 10000, TOGETHER_MAX = 1000, HOST_COUNT_MAX = 1000, HOST_LABELS_MAX = 100 };
+
+#define ITEM .offset = offsetof(cfi_label, text), .word_offset = CFI_OPTION_NOWHERE
+static const cfi_option member_item[] = {
+    LABEL("member", 0, ITEM, "a layer, a neuron (hidden.3), source or loss"), END};
+#define MEMBERS(k, v, t)                                                                             \
+    {                                                                                                \
+        .key = k, .type = CFI_OPTION_LIST, .flags = CFI_OPTION_ALTERNATIVE, .value = v,              \
+        .children = member_item, .minimum = 2, .maximum = TOGETHER_MAX, .size = sizeof(cfi_label),   \
+        .offset = offsetof(cfi_hint, members), .word_offset = offsetof(cfi_hint, member_count),      \
+        .text = t                                                                                    \
     }
 
 static const cfi_option hint_keys[] = {
-    LABEL("layer", CFI_OPTION_ALTERNATIVE, "the layer that the hint is for"),
-    LABEL("neuron", CFI_OPTION_ALTERNATIVE, "the neuron that the hint is for, as hidden.3"),
-    MEMBERS("together", "layers, neurons, source or loss that belong in one container"),
-    MEMBERS("apart", "those that may not share a container"),
-    LABEL("zone", CFI_OPTION_OPTIONAL, "availability zone"),
-    LABEL("host", CFI_OPTION_OPTIONAL, "host name"),
-    LABEL("label", CFI_OPTION_OPTIONAL, "label of the host, as disk=ssd"),
+    HINT_LABEL("layer", CFI_HINT_LAYER, "the layer that the hint is for"),
+    HINT_LABEL("neuron", CFI_HINT_NEURON, "the neuron that the hint is for, as hidden.3"),
+    MEMBERS("together", CFI_HINT_TOGETHER, "layers, neurons, source or loss that belong in one container"),
+    MEMBERS("apart", CFI_HINT_APART, "those that may not share a container"),
+    PLACE_NAME("zone", H(zone), "availability zone"),
+    PLACE_NAME("host", H(host), "host name"),
+    LABEL("label", CFI_OPTION_OPTIONAL, H(label), "label of the host, as disk=ssd"),
     END};
-static const cfi_option hint_item[] = {MAP("hint", NULL, hint_keys, "one hint"), END};
+static const cfi_option hint_item[] = {
+    {.key = "hint", .type = CFI_OPTION_MAP, .children = hint_keys, H(kind), .text = "one hint"}, END};
+
+static const cfi_option host_label_item[] = {LABEL("label", 0, ITEM, "a label, as disk=ssd"), END};
+static const cfi_option host_keys[] = {
+    {.key = "name", .type = CFI_OPTION_NAME, HOST(name), .size = CFI_NAME_SIZE_MAX, .text = "what hints call it"},
+    {.key = "zone",
+     .type = CFI_OPTION_NAME,
+     .flags = CFI_OPTION_OPTIONAL,
+     HOST(zone),
+     .size = CFI_NAME_SIZE_MAX,
+     .text = "availability zone"},
+    {.key = "labels",
+     .type = CFI_OPTION_LIST,
+     .fallback = "[]",
+     .children = host_label_item,
+     .minimum = 0,
+     .maximum = HOST_LABELS_MAX,
+     .size = sizeof(cfi_label),
+     .offset = offsetof(cfi_host, labels),
+     .word_offset = offsetof(cfi_host, label_count),
+     .text = "what hints may ask for"},
+    {.key = "cpu",
+     .type = CFI_OPTION_REAL,
+     .flags = CFI_OPTION_OPTIONAL | CFI_OPTION_ABOVE,
+     HOST(cpu),
+     .low = 0,
+     .high = 1e6,
+     .unit = "cores",
+     .text = "processors; unbounded when missing"},
+    BYTES("memory", NULL, CFI_OPTION_OPTIONAL, HOST(memory), MEBIBYTE, "unbounded when missing"),
+    END};
+static const cfi_option host_item[] = {MAP("host", NULL, host_keys, "one host"), END};
 
 static const cfi_option placement_keys[] = {
     {.key = "neurons_per_container",
@@ -357,7 +412,7 @@ static const cfi_option placement_keys[] = {
      .minimum = 1,
      .maximum = CFI_UNIT_COUNT_MAX,
      .unit = "neurons",
-     NOWHERE,
+     S(placement.neurons_per_container),
      .text = "all: the whole layer; 1: a container for each neuron; or a value for each layer by name"},
     {.key = "hints",
      .type = CFI_OPTION_LIST,
@@ -365,49 +420,68 @@ static const cfi_option placement_keys[] = {
      .children = hint_item,
      .minimum = 0,
      .maximum = HINT_COUNT_MAX,
-     NOWHERE,
+     .size = sizeof(cfi_hint),
+     .offset = offsetof(cfi_settings, placement.hints),
+     .word_offset = offsetof(cfi_settings, placement.hint_count),
      .text = "where containers should run"},
+    {.key = "hosts",
+     .type = CFI_OPTION_LIST,
+     .fallback = "[]",
+     .children = host_item,
+     .minimum = 0,
+     .maximum = HOST_COUNT_MAX,
+     .size = sizeof(cfi_host),
+     .offset = offsetof(cfi_settings, placement.hosts),
+     .word_offset = offsetof(cfi_settings, placement.host_count),
+     .text = "what there is to run on; none: one host without bounds, called local"},
     {.key = "slots",
      .type = CFI_OPTION_INT,
      .fallback = "any",
      .words = any_words,
      .minimum = 1,
      .maximum = 1000000,
-     NOWHERE,
+     S(placement.slots),
      .text = "nodes that a container may hold"},
     END};
 
-#define MEBIBYTE (INT64_C(1) << 20)
-static const cfi_option needs_keys[] = {
-    REAL("cpu", "0.25", NOWHERE, 0, 1024, ABOVE, "cores", "share of a processor for each container"),
-    {.key = "memory",
-     .type = CFI_OPTION_SIZE,
-     .fallback = "32MiB",
-     .minimum = MEBIBYTE,
-     .maximum = INT64_C(1) << 40,
-     .unit = "bytes",
-     NOWHERE,
-     .text = "memory for each container"},
-    END};
+#define NEEDS(field)                                                                                        \
+    {                                                                                                       \
+        REAL("cpu", "0.25", S(neuron_types.field.cpu), 0, 1024, ABOVE, "cores",                             \
+             "share of a processor for each container"),                                                    \
+            BYTES("memory", "32MiB", 0, S(neuron_types.field.memory), MEBIBYTE, "memory for each container"), \
+            END                                                                                             \
+    }
+static const cfi_option dense_needs[] = NEEDS(dense);
+static const cfi_option conv2d_needs[] = NEEDS(conv2d);
+static const cfi_option source_needs[] = NEEDS(source);
+static const cfi_option loss_needs[] = NEEDS(loss);
 static const cfi_option neuron_type_keys[] = {
-    MAP("dense", "{}", needs_keys, "containers of dense layers"),
-    MAP("conv2d", "{}", needs_keys, "containers of convolutions"),
-    MAP("source", "{}", needs_keys, "the container that makes the batches"),
-    MAP("loss", "{}", needs_keys, "the container that computes the loss"), END};
+    MAP("dense", "{}", dense_needs, "containers of dense layers"),
+    MAP("conv2d", "{}", conv2d_needs, "containers of convolutions"),
+    MAP("source", "{}", source_needs, "the container that makes the batches"),
+    MAP("loss", "{}", loss_needs, "the container that computes the loss"), END};
 
-static const cfi_option messaging_keys[] = {KIND("zeromq", 0, no_keys, "direct connections"),
-                                            KIND("rabbitmq", 1, no_keys, "a RabbitMQ broker"),
-                                            KIND("kafka", 2, no_keys, "a Kafka broker"), END};
-static const cfi_option store_keys[] = {KIND("lmdb", 0, no_keys, "a file"),
-                                        KIND("dynamodb", 1, no_keys, "DynamoDB"),
-                                        KIND("memory", 2, no_keys, "nothing lasting"), END};
-static const cfi_option deploy_keys[] = {KIND("local", 0, no_keys, "processes on this machine"),
-                                         KIND("docker", 1, no_keys, "a Docker engine"),
-                                         KIND("compose", 2, no_keys, "Docker Compose"),
-                                         KIND("kubernetes", 3, no_keys, "Kubernetes"),
-                                         KIND("ecs", 4, no_keys, "Amazon ECS"),
-                                         KIND("marathon", 5, no_keys, "Marathon on Mesos"),
-                                         END};
+static const cfi_option zeromq_keys[] = {
+    WORD("scheme", "ipc", S(running.scheme), scheme_words, "ipc: sockets of this machine; tcp: ports"),
+    INT("port", "47100", S(running.port), 1024, 65535, NULL, "tcp: of the first container; the others follow"), END};
+static const cfi_option lmdb_keys[] = {
+    BYTES("size", NULL, CFI_OPTION_OPTIONAL, S(running.store_size), MEBIBYTE, "how large the file may grow"), END};
+
+static const cfi_option messaging_keys[] = {
+    KIND("zeromq", CFI_MESSAGING_ZEROMQ, zeromq_keys, "direct connections"),
+    KIND("rabbitmq", CFI_MESSAGING_RABBITMQ, no_keys, "a RabbitMQ broker"),
+    KIND("kafka", CFI_MESSAGING_KAFKA, no_keys, "a Kafka broker"), END};
+static const cfi_option store_keys[] = {KIND("lmdb", CFI_STORE_KIND_LMDB, lmdb_keys, "a file"),
+                                        KIND("dynamodb", CFI_STORE_KIND_DYNAMODB, no_keys, "DynamoDB"),
+                                        KIND("memory", CFI_STORE_KIND_MEMORY, no_keys, "nothing lasting"), END};
+static const cfi_option deploy_keys[] = {
+    KIND("local", CFI_DEPLOY_LOCAL, no_keys, "processes on this machine"),
+    KIND("docker", CFI_DEPLOY_DOCKER, no_keys, "a Docker engine"),
+    KIND("compose", CFI_DEPLOY_COMPOSE, no_keys, "Docker Compose"),
+    KIND("kubernetes", CFI_DEPLOY_KUBERNETES, no_keys, "Kubernetes"),
+    KIND("ecs", CFI_DEPLOY_ECS, no_keys, "Amazon ECS"),
+    KIND("marathon", CFI_DEPLOY_MARATHON, no_keys, "Marathon on Mesos"),
+    END};
 
 /* ---- The file ------------------------------------------------------------------------------------------ */
 
@@ -429,11 +503,20 @@ static const cfi_option root_keys[] = {
     MAP("training", "{}", training_keys, "how it is trained"),
     MAP("placement", "{}", placement_keys, "which neurons share a container, and where these run"),
     MAP("neuron_types", "{}", neuron_type_keys, "what a container needs, by what it holds"),
-    CHOICE("messaging", "zeromq", NOWHERE, messaging_keys, "what carries messages between containers"),
-    CHOICE("store", "lmdb", NOWHERE, store_keys, "what keeps versions of the weights"),
-    WORD("durability", "both", NOWHERE, durability_words,
-         "where a step must have arrived to count: the container's volume, the store, or both"),
-    CHOICE("deploy", "local", NOWHERE, deploy_keys, "where containers run"),
+    CHOICE("messaging", "zeromq", S(running.messaging), messaging_keys, "what carries messages between containers"),
+    CHOICE("store", "lmdb", S(running.store), store_keys, "what keeps versions of the weights"),
+    WORD("durability", "process", S(running.durability), durability_words,
+         "what a step that counts survives: process: kill -9; power: a power failure too, by fsync"),
+    {.key = "persist_every",
+     .type = CFI_OPTION_INT,
+     .fallback = "auto",
+     .words = auto_words,
+     .minimum = 1,
+     .maximum = CFI_PERSIST_EVERY_MAX,
+     .unit = "steps",
+     S(running.persist_every),
+     .text = "steps between durable states; never changes the result"},
+    CHOICE("deploy", "local", S(running.deploy), deploy_keys, "where containers run"),
     WORD("engine", "native", NOWHERE, engine_words,
          "what computes: Cuttlefish itself, or a TensorFlow cluster"),
     END};

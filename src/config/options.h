@@ -10,7 +10,7 @@ typedef enum cfi_option_type {
     CFI_OPTION_BOOL,
     CFI_OPTION_INT,    /* int64_t; with `words` also one of these words    */
     CFI_OPTION_REAL,   /* double   */
-    CFI_OPTION_SIZE,   /* bytes as 32MiB; nowhere to land yet   */
+    CFI_OPTION_SIZE,   /* int64_t: bytes as 32MiB   */
     CFI_OPTION_WORD,   /* one of `words`; lands its value as int   */
     CFI_OPTION_TEXT,   /* any text; with `words` a plain word of these is not text   */
     CFI_OPTION_NAME,   /* [A-Za-z][A-Za-z0-9_-]*   */
@@ -18,7 +18,7 @@ typedef enum cfi_option_type {
     CFI_OPTION_PAIR,   /* int64_t[2]: N or [N, M]   */
     CFI_OPTION_MAP,    /* keys = children    */
     CFI_OPTION_CHOICE, /* exactly one of the children; its bare name stands for {name: {}} */
-    CFI_OPTION_LIST,   /* items are checked as children[0]   */
+    CFI_OPTION_LIST,   /* items are checked as children[0], and land in an array when there is an offset  */
     CFI_OPTION_LAYERS  /* a LIST whose items land in cfi_settings.layers  */
 } cfi_option_type;
 
@@ -50,9 +50,9 @@ typedef struct cfi_option {
     double low, high;         /* REAL                                                                  */
     const cfi_word *words;
     const struct cfi_option *children;
-    size_t offset;      /* of the field, from cfi_settings or (under LAYERS) cfi_layer_settings  */
-    size_t word_offset; /* INT, TEXT with words: an int field that says which word, or NOWHERE   */
-    size_t size;        /* bytes of a text field                                                 */
+    size_t offset;      /* of the field, from cfi_settings or the item of the list around it; LIST: of the pointer */
+    size_t word_offset; /* INT, TEXT with words: an int field for which word, or NOWHERE; LIST: of the int count */
+    size_t size;        /* bytes of a text field, or of a LIST's item                            */
     int value;          /* alternatives: lands in the parent's `offset`                          */
 } cfi_option;
 

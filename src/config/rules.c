@@ -101,6 +101,12 @@ static bool is_reserved(const char *name)
     return strcmp(name, "loss") == 0 || strcmp(name, "source") == 0;
 }
 
+/* Every plan has units of these names. */
+static bool is_taken(const char *name)
+{
+    return is_reserved(name) || strcmp(name, "controller") == 0 || strcmp(name, "store") == 0;
+}
+
 static int find_layer(const cfi_settings *settings, const char *name)
 {
     for (int i = 0; i < settings->layer_count; i++) {
@@ -127,7 +133,7 @@ static bool check_layer_names(cfi_checker *check, cfi_yaml_node *root)
         const cfi_place place = {&layers, NULL, (size_t)i}, kind = {&place, item->entries[0].key->text, 0};
         const cfi_place key = {&kind, "name", 0};
         cfi_yaml_node *node = cfi_yaml_get(item->entries[0].value, "name");
-        if (node != NULL && is_reserved(name)) {
+        if (node != NULL && is_taken(name)) {
             cfi_check_problem(check, node, &key, "'%s' is taken: it stands for the %s itself", name, name);
         } else if (node != NULL && find_layer(check->settings, name) < i) {
             cfi_check_problem(check, node, &key, "the name '%s' is that of network.layers[%d] already", name,
@@ -260,6 +266,35 @@ static void check_hint(cfi_checker *check, cfi_yaml_node *hint, const cfi_place 
     check_members(check, cfi_yaml_get(hint, "apart"), place, "apart");
 }
 
+/* What each layer says, or the file for all; a mapping leaves out layers that stay whole. */
+static void land_neurons_per_container(cfi_settings *settings, const cfi_yaml_node *numbers)
+{
+    for (int i = 0; i < settings->layer_count; i++) {
+        cfi_layer_settings *layer = &settings->layers[i];
+        const cfi_yaml_node *own = cfi_yaml_get(numbers, layer->name);
+        const int64_t number = own != NULL && own->kind == CFI_YAML_SCALAR ? neuron_index(own->text) : 0;
+        layer->neurons_per_container = own == NULL ? settings->placement.neurons_per_container
+                                                   : number > 0 ? number : 0;
+    }
+}
+
+static void check_hosts(cfi_checker *check, cfi_yaml_node *root)
+{
+    static const cfi_place placement = {&top, "placement", 0}, hosts = {&placement, "hosts", 0};
+    const cfi_placement_settings *settings = &check->settings->placement;
+    const cfi_yaml_node *list = find_good(root, "placement.hosts");
+    for (int i = 0; list != NULL && i < settings->host_count; i++) {
+        for (int j = 0; j < i; j++) {
+            cfi_yaml_node *name = cfi_yaml_get(list->entries[i].value, "name");
+            if (name != NULL && strcmp(settings->hosts[i].name, settings->hosts[j].name) == 0 && !name->bad) {
+                const cfi_place step = {&hosts, NULL, (size_t)i}, key = {&step, "name", 0};
+                cfi_check_problem(check, name, &key, "the name '%s' is that of placement.hosts[%d] already",
+                                  settings->hosts[i].name, j);
+            }
+        }
+    }
+}
+
 static void check_placement(cfi_checker *check, cfi_yaml_node *root)
 {
     const cfi_place placement = {&top, "placement", 0};
@@ -271,6 +306,7 @@ static void check_placement(cfi_checker *check, cfi_yaml_node *root)
         const cfi_place step = {&per_layer, key->text, 0};
         (void)find_neurons(check, key, &step, key->text);
     }
+    land_neurons_per_container(check->settings, numbers);
     for (size_t i = 0; list != NULL && list->kind == CFI_YAML_SEQUENCE && i < list->count; i++) {
         const cfi_place step = {&hints, NULL, i};
         cfi_yaml_node *hint = list->entries[i].value;
@@ -289,6 +325,7 @@ cf_status cfi_check_rules(cfi_checker *check, cfi_yaml_node *root)
     }
     check_data(check, root);
     check_training(check, root);
+    check_hosts(check, root);
     if (check_layer_names(check, root)) {
         check_placement(check, root);
     }

@@ -48,6 +48,7 @@ typedef struct cfi_layer_settings {
     cfi_initialiser init;             /* dense, conv2d                                                 */
     double dropout_rate;              /* dropout: share of values zeroed, [0, 1)                       */
     int64_t grain;                    /* 0 = auto; else a power of two: leaf of the input gradient    */
+    int64_t neurons_per_container;    /* dense, conv2d: placement; 0 = all                             */
     cfi_mark mark;                    /* of the layer's item in the list                               */
 } cfi_layer_settings;
 
@@ -114,6 +115,70 @@ typedef struct cfi_training_settings {
     cfi_schedule_settings schedule;
 } cfi_training_settings;
 
+/* ---- What only a network in containers reads; none of it changes a weight ---- */
+
+typedef struct cfi_label {
+    char text[CFI_LABEL_SIZE_MAX];
+} cfi_label;
+
+typedef enum cfi_hint_kind { CFI_HINT_LAYER, CFI_HINT_NEURON, CFI_HINT_TOGETHER, CFI_HINT_APART } cfi_hint_kind;
+
+/* Names are checked: a layer with neurons ("hidden"), one of its neurons ("hidden.3"), "source" or "loss". */
+typedef struct cfi_hint {
+    cfi_hint_kind kind;
+    char who[CFI_LABEL_SIZE_MAX];     /* LAYER, NEURON                                                 */
+    cfi_label *members;               /* owned; TOGETHER, APART                                        */
+    int member_count;
+    char zone[CFI_NAME_SIZE_MAX], host[CFI_NAME_SIZE_MAX], label[CFI_LABEL_SIZE_MAX]; /* "" = any; LAYER, NEURON */
+} cfi_hint;
+
+typedef struct cfi_host {
+    char name[CFI_NAME_SIZE_MAX];
+    char zone[CFI_NAME_SIZE_MAX];     /* "" = none                                                     */
+    cfi_label *labels;                /* owned                                                         */
+    int label_count;
+    double cpu;                       /* cores; 0 = as many as needed                                  */
+    int64_t memory;                   /* bytes; 0 = as much as needed                                  */
+} cfi_host;
+
+typedef struct cfi_placement_settings {
+    int64_t neurons_per_container;    /* 0 = all; each layer's own value is in its settings            */
+    cfi_hint *hints;                  /* owned                                                         */
+    int hint_count;
+    cfi_host *hosts;                  /* owned; none = one without bounds                              */
+    int host_count;
+    int64_t slots;                    /* most units in a container; 0 = any                            */
+} cfi_placement_settings;
+
+typedef struct cfi_needs {
+    double cpu;                       /* cores for each container                                      */
+    int64_t memory;                   /* bytes for each container                                      */
+} cfi_needs;
+
+typedef struct cfi_neuron_types {
+    cfi_needs dense, conv2d, source, loss;
+} cfi_neuron_types;
+
+typedef enum cfi_messaging_kind { CFI_MESSAGING_ZEROMQ, CFI_MESSAGING_RABBITMQ, CFI_MESSAGING_KAFKA }
+    cfi_messaging_kind;
+typedef enum cfi_scheme { CFI_SCHEME_IPC, CFI_SCHEME_TCP } cfi_scheme;
+typedef enum cfi_store_kind { CFI_STORE_KIND_LMDB, CFI_STORE_KIND_DYNAMODB, CFI_STORE_KIND_MEMORY } cfi_store_kind;
+typedef enum cfi_deploy_kind {
+    CFI_DEPLOY_LOCAL, CFI_DEPLOY_DOCKER, CFI_DEPLOY_COMPOSE, CFI_DEPLOY_KUBERNETES, CFI_DEPLOY_ECS, CFI_DEPLOY_MARATHON
+} cfi_deploy_kind;
+typedef enum cfi_durability { CFI_DURABILITY_PROCESS, CFI_DURABILITY_POWER } cfi_durability;
+
+typedef struct cfi_running_settings {
+    cfi_messaging_kind messaging;
+    cfi_scheme scheme;                /* zeromq                                                        */
+    int64_t port;                     /* zeromq over tcp: of the first container                       */
+    cfi_store_kind store;
+    int64_t store_size;               /* lmdb: bytes at most; 0 = the store's own default              */
+    cfi_deploy_kind deploy;
+    cfi_durability durability;
+    int64_t persist_every;            /* steps between durable states; 0 = auto                        */
+} cfi_running_settings;
+
 typedef struct cfi_settings {
     char name[CFI_NAME_SIZE_MAX];
     uint64_t seed;
@@ -123,12 +188,13 @@ typedef struct cfi_settings {
     cfi_loss_kind loss;
     cfi_mark loss_mark;
     cfi_training_settings training;
+    cfi_placement_settings placement;
+    cfi_neuron_types neuron_types;
+    cfi_running_settings running;
     char **files;                     /* owned; names of the layered files, for marks                  */
     int file_count;
     char *resolved_yaml;              /* owned; the whole file after layering, --set and defaults; parsing it
                                        * again gives the same settings (data paths absolute)           */
-    /* Keys written for parts that come with later issues (placement, neuron_types, messaging, store, deploy,
-     * engine) are type-checked and kept only inside resolved_yaml. */
     bool engine_tensorflow;           /* engine: tensorflow was asked for                              */
 } cfi_settings;
 

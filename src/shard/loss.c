@@ -351,6 +351,51 @@ static bool take_micro(cfi_machine *machine)
     return true;
 }
 
+/* ---- Questions ---- */
+
+static bool loss_fits_question(const cfi_machine *machine, const cfi_frame *frame)
+{
+    const loss_own *own = machine->own;
+    const cfi_frame_header *header = &frame->header;
+    const cfi_unit *unit = &machine->cluster->units[header->source_unit];
+    const int64_t cols = (unit->end - unit->begin) * own->last->outputs_per_neuron;
+    return header->rows >= 1 && header->rows <= machine->work->batch && header->cols == cols &&
+           frame->payload_size == (uint64_t)(cols * header->rows) * sizeof(float);
+}
+
+/* Outputs, sample by sample, to the source. The logits' buffer is free: micro-batches are taken whole. */
+static bool answer_question(cfi_machine *machine)
+{
+    loss_own *own = machine->own;
+    part_question *question = part_whole_question(machine);
+    if (question == NULL) {
+        return false;
+    }
+    const int64_t rows = question->frames[0]->header.rows, outputs = own->last->outputs;
+    cfi_frame_header header = part_header(machine, CFI_FRAME_OUTPUTS, CFI_UNIT_INDEX_SOURCE);
+    header.micro = question->number;
+    header.rows = (uint32_t)rows;
+    header.cols = (uint32_t)outputs;
+    for (int i = 0; i < own->last->unit_count; i++) {
+        const cfi_frame *slice = question->frames[i];
+        const int64_t first = machine->cluster->units[slice->header.source_unit].begin * own->last->outputs_per_neuron;
+        memcpy(own->logits + first * rows, cfi_frame_payload(slice), slice->payload_size);
+    }
+    machine->options.compute->probabilities(own->compute, rows, own->logits);
+    cfi_frame *frame = part_frame(machine, &header, (size_t)(rows * outputs) * sizeof(float));
+    if (frame != NULL) {
+        float *values = (float *)(void *)cfi_frame_payload(frame);
+        for (int64_t i = 0; i < rows * outputs; i++) {
+            values[i] = own->logits[i % outputs * rows + i / outputs];
+        }
+        cfi_frame_seal(frame);
+        part_send_to(machine, frame, CFI_UNIT_INDEX_SOURCE);
+        cfi_frame_unref(frame);
+    }
+    part_question_done(machine, question);
+    return true;
+}
+
 /* ---- Clipping: the factor is PyTorch's, as in engine/native ---- */
 
 static float clip_scale(const cfi_machine *machine, cfi_frame *const *norms)
@@ -406,6 +451,9 @@ static bool loss_advance(cfi_machine *machine)
     loss_own *own = machine->own;
     const bool is_over = machine->step >= part_end(machine) || own->figures.stopped_step == machine->step;
     machine->phase = is_over && machine->next_micro >= own->evaluations ? PART_FINISHED : PART_RUN;
+    if (answer_question(machine)) {
+        return true;
+    }
     if (take_micro(machine)) {
         if (part_loss_is_evaluated(machine) && machine->next_micro == own->evaluations) {
             part_report(machine);
@@ -466,5 +514,6 @@ void part_loss_status(const cfi_machine *machine, cfi_machine_status *status)
 
 const part_role part_loss = {
     .create = loss_create, .destroy = loss_destroy, .begin = loss_begin, .load = loss_load, .save = loss_save,
-    .restart = loss_restart, .advance = loss_advance, .fits = loss_fits, .missing = loss_missing,
+    .restart = loss_restart, .advance = loss_advance, .fits = loss_fits, .fits_question = loss_fits_question,
+    .missing = loss_missing,
 };

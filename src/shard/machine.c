@@ -63,6 +63,7 @@ void cfi_machine_free(cfi_machine *machine)
     }
     machine->role->destroy(machine);
     part_requests_clear(machine);
+    part_questions_clear(machine);
     part_states_clear(machine);
     part_inbox_fini(&machine->inbox);
     part_outbox_fini(&machine->outbox);
@@ -169,6 +170,11 @@ void cfi_machine_step(cfi_machine *machine, const cfi_machine_event *event, cfi_
         case CFI_MACHINE_REPLAN:
             if (machine->role == &part_controller) {
                 part_controller_replan(machine, event->text, event->text_size);
+            }
+            break;
+        case CFI_MACHINE_INFER:
+            if (machine->role->infer != NULL) {
+                machine->role->infer(machine, event);
             }
             break;
         }

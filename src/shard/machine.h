@@ -45,7 +45,8 @@ typedef enum cfi_event_kind {
     CFI_MACHINE_FRAME,     /* `frame` came for this unit, or for CFI_UNIT_ALL */
     CFI_MACHINE_PERSISTED, /* the state of `step` is on the volume as durably as asked; `status` not CF_OK: it is not */
     CFI_MACHINE_TICK,
-    CFI_MACHINE_REPLAN     /* controller: the plan `text` (JSON) shall follow this one */
+    CFI_MACHINE_REPLAN,    /* controller: the plan `text` (JSON) shall follow this one */
+    CFI_MACHINE_INFER      /* source: what does the network say to these `rows` samples? Answered by ANSWER with `tag` */
 } cfi_event_kind;
 
 typedef struct cfi_machine_event {
@@ -58,6 +59,9 @@ typedef struct cfi_machine_event {
     cf_status status;          /* PERSISTED */
     const char *text;          /* REPLAN; borrowed */
     size_t text_size;
+    const float *samples;      /* INFER: (rows, inputs), normalised; borrowed */
+    int64_t rows;              /* INFER: at most training.batch */
+    uint64_t tag;              /* INFER */
 } cfi_machine_event;
 
 typedef enum cfi_action_kind {
@@ -67,7 +71,9 @@ typedef enum cfi_action_kind {
     CFI_ACTION_REPLAN,  /* the plan `plan` is in force now (its text is in the store under "plan/N"): free this
                          * machine and make those of that plan */
     CFI_ACTION_FAIL,    /* this unit cannot go on; `text` says why; nothing it would do is lost or wrong */
-    CFI_ACTION_NOTE     /* `text`: one line for the log */
+    CFI_ACTION_NOTE,    /* `text`: one line for the log */
+    CFI_ACTION_ANSWER   /* to INFER `tag`: `bytes` are float32 (rows, outputs), as cfi_engine_predict gives them; size 0:
+                         * no answer is to be had now */
 } cfi_action_kind;
 
 typedef struct cfi_action {
@@ -79,9 +85,10 @@ typedef struct cfi_action {
     bool is_single;            /* `targets` is to point at `target` */
     int64_t step;              /* PERSIST */
     uint32_t incarnation;      /* PERSIST */
-    unsigned char *bytes;      /* PERSIST; owned by the action (cfi_free) */
+    unsigned char *bytes;      /* PERSIST, ANSWER; owned by the action (cfi_free) */
     size_t size;
     uint32_t plan;             /* REPLAN */
+    uint64_t tag;              /* ANSWER */
     char text[256];            /* FAIL, NOTE */
 } cfi_action;
 

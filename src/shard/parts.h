@@ -85,6 +85,18 @@ void part_outbox_fini(part_outbox *outbox);
 bool part_outbox_add(part_outbox *outbox, cfi_frame *frame, uint32_t target); /* false: memory is short */
 void part_outbox_forget(part_outbox *outbox, int64_t below);
 
+/* ---- infer.c: questions to the network as it is, beside the training ---- */
+
+/* Frames of one question, until all are there and this machine's step is the one that was asked about. */
+typedef struct part_question {
+    int64_t step;
+    uint32_t number;
+    int received;
+    cfi_frame **frames; /* (count of the FORWARD edge); NULL: the place is free */
+} part_question;
+
+enum { PART_QUESTIONS_MAX = 8 };
+
 /* ---- A machine ---- */
 
 /* A state that is (being) made durable, kept until HEAD has passed it so that it can be put into a store that lost it. */
@@ -127,10 +139,12 @@ typedef struct part_role {
     void (*restart)(cfi_machine *machine);               /* machine->step was set: forget what was half done */
     bool (*advance)(cfi_machine *machine);               /* does one thing if it can; false: nothing to do */
     bool (*fits)(const cfi_machine *machine, const cfi_frame *frame); /* the value's shape is as expected */
+    bool (*fits_question)(const cfi_machine *machine, const cfi_frame *frame); /* NULL: takes none */
     void (*missing)(cfi_machine *machine);               /* part_ask() for everything that is waited for */
     void (*answer)(cfi_machine *machine, uint32_t unit, int64_t step, int64_t micro); /* NEED; NULL: the outbox alone */
     void (*frame)(cfi_machine *machine, cfi_frame *frame);             /* what is no value; NULL: dropped */
     void (*tick)(cfi_machine *machine);                                /* NULL: nothing */
+    void (*infer)(cfi_machine *machine, const cfi_machine_event *event); /* NULL: not asked */
 } part_role;
 
 extern const part_role part_shard, part_source, part_loss, part_controller;
@@ -174,6 +188,7 @@ struct cfi_machine {
     int chain_count, chain_capacity;
     int node_count;            /* chain nodes of this shard */
 
+    part_question questions[PART_QUESTIONS_MAX];
     int64_t idle_ticks, ask_after; /* waiting for a value */
     bool is_asking;
     int64_t report_ticks;
@@ -203,6 +218,12 @@ void part_ask_all(cfi_machine *machine); /* every unit that this one hears of */
 void part_take_value(cfi_machine *machine, cfi_frame *frame);
 void part_answer_need(cfi_machine *machine, const cfi_frame *frame);
 void part_forget(cfi_machine *machine); /* everything below HEAD */
+
+/* infer.c */
+void part_take_question(cfi_machine *machine, cfi_frame *frame);
+part_question *part_whole_question(cfi_machine *machine); /* NULL: none that can be answered now */
+void part_question_done(cfi_machine *machine, part_question *question);
+void part_questions_clear(cfi_machine *machine);
 
 /* requests.c: the store */
 void part_request_send(cfi_machine *machine, part_purpose purpose, const cfi_store_request *request, int piece);

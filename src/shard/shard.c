@@ -260,6 +260,44 @@ static bool forward(cfi_machine *machine)
     return true;
 }
 
+/* ---- Questions: forward through the weights as they are, in the slot that training does not use ---- */
+
+static bool shard_fits_question(const cfi_machine *machine, const cfi_frame *frame)
+{
+    return frame->header.rows >= 1 && frame->header.rows <= machine->work->batch &&
+           (machine->me->stage > 0 || (frame->header.flags & CFI_FRAME_SAMPLES) != 0) &&
+           fits_forward(machine, frame, frame->header.rows);
+}
+
+static bool answer_question(cfi_machine *machine)
+{
+    shard_own *own = machine->own;
+    part_question *question = part_whole_question(machine);
+    if (question == NULL) {
+        return false;
+    }
+    const int64_t outputs = outputs_of(own->stage, machine->me);
+    const cfi_micro micro = {.slot = CFI_SLOT_FORWARD, .rows = question->frames[0]->header.rows};
+    cfi_frame_header header = part_header(machine, CFI_FRAME_FORWARD, CFI_UNIT_ALL);
+    header.flags = CFI_FRAME_INFER;
+    header.micro = question->number;
+    header.rows = (uint32_t)micro.rows;
+    header.cols = (uint32_t)outputs;
+    for (int i = 0; i < machine->inbox.edges[EDGE_FORWARD].count; i++) {
+        (void)take_input(machine, &micro, question->frames[i]);
+    }
+    cfi_frame *frame = part_frame(machine, &header, (size_t)(outputs * micro.rows) * sizeof(float));
+    if (frame != NULL) {
+        ops_of(machine)->forward(own->compute, machine->step, micro.slot, micro.rows, false,
+                                 (float *)(void *)cfi_frame_payload(frame));
+        cfi_frame_seal(frame);
+        part_send(machine, frame, machine->readers, machine->reader_count);
+        cfi_frame_unref(frame);
+    }
+    part_question_done(machine, question);
+    return true;
+}
+
 /* ---- Backward ---- */
 
 /* The gradient by one unit's outputs: its rows of every node. */
@@ -404,7 +442,7 @@ static bool shard_advance(cfi_machine *machine)
     const bool has_forward = machine->next_micro < own->micros;
     machine->phase = machine->step >= part_end(machine) && machine->next_micro >= own->evaluations ? PART_FINISHED
                                                                                                   : PART_RUN;
-    return backward(machine) || (has_forward && forward(machine)) || update(machine);
+    return answer_question(machine) || backward(machine) || (has_forward && forward(machine)) || update(machine);
 }
 
 static void shard_missing(cfi_machine *machine)
@@ -425,5 +463,5 @@ static void shard_missing(cfi_machine *machine)
 const part_role part_shard = {
     .create = shard_create, .destroy = shard_destroy, .begin = shard_begin, .load = shard_load, .save = shard_save,
     .hashes = shard_hashes, .restart = shard_restart, .advance = shard_advance, .fits = shard_fits,
-    .missing = shard_missing,
+    .fits_question = shard_fits_question, .missing = shard_missing,
 };

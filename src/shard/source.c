@@ -14,7 +14,21 @@ typedef struct source_item {
     int64_t step, index;
 } source_item;
 
+/* A question that waits for its answer. It is about the weights of one step; if some shard has gone on before the samples
+ * reached it, they are lost, and the question is put again. */
+typedef struct source_question {
+    uint64_t tag;
+    uint32_t number;        /* 0: the place is free */
+    int64_t rows, ticks;
+    int tries;
+    float *samples;
+} source_question;
+
+enum { QUESTION_TICKS = 5, QUESTION_TRIES = 40 };
+
 typedef struct source_own {
+    source_question questions[PART_QUESTIONS_MAX];
+    uint32_t last_number;
     cfi_batches batches;
     int64_t *indices;
     source_item next, done; /* the next to send; the first that the loss has not acknowledged */
@@ -59,6 +73,9 @@ static void source_destroy(cfi_machine *machine)
 {
     source_own *own = machine->own;
     if (own != NULL) {
+        for (int i = 0; i < PART_QUESTIONS_MAX; i++) {
+            cfi_free(own->questions[i].samples);
+        }
         cfi_free(own->indices);
         cfi_free(own);
     }
@@ -242,9 +259,97 @@ static void take_done(cfi_machine *machine, const cfi_frame *frame)
         own->next = own->done;
         own->ahead = 0;
     }
-    machine->step = own->done.step;
+    machine->step = own->done.step < part_end(machine) ? own->done.step : part_end(machine);
     machine->idle_ticks = 0;
     machine->ask_after = PART_ASK_TICKS;
+}
+
+/* ---- Questions ---- */
+
+static void put_question(cfi_machine *machine, source_question *question)
+{
+    source_own *own = machine->own;
+    const size_t features = (size_t)machine->options.dataset->features;
+    cfi_frame_header header = part_header(machine, CFI_FRAME_FORWARD, CFI_UNIT_ALL);
+    question->number = ++own->last_number == 0 ? ++own->last_number : own->last_number;
+    question->ticks = 0;
+    header.flags = CFI_FRAME_INFER | CFI_FRAME_SAMPLES;
+    header.micro = question->number;
+    header.rows = (uint32_t)question->rows;
+    header.cols = (uint32_t)features;
+    const size_t size = (size_t)question->rows * features * sizeof(float);
+    cfi_frame *frame = part_frame(machine, &header, size);
+    if (frame != NULL) {
+        memcpy(cfi_frame_payload(frame), question->samples, size);
+        cfi_frame_seal(frame);
+        part_send(machine, frame, machine->readers, machine->reader_count);
+        cfi_frame_unref(frame);
+    }
+}
+
+static void answer(cfi_machine *machine, source_question *question, const void *bytes, size_t size)
+{
+    cfi_action *action = part_add_action(machine, CFI_ACTION_ANSWER);
+    if (action != NULL) {
+        action->tag = question->tag;
+        action->bytes = size > 0 ? cfi_calloc(1, size) : NULL;
+        if (action->bytes != NULL) {
+            memcpy(action->bytes, bytes, size);
+            action->size = size;
+        }
+    }
+    cfi_free(question->samples);
+    *question = (source_question){.number = 0};
+}
+
+static void source_infer(cfi_machine *machine, const cfi_machine_event *event)
+{
+    source_own *own = machine->own;
+    const size_t values = (size_t)event->rows * (size_t)machine->options.dataset->features;
+    source_question refused = {.tag = event->tag};
+    for (int i = 0; i < PART_QUESTIONS_MAX && event->rows >= 1 && event->rows <= machine->work->batch; i++) {
+        source_question *question = &own->questions[i];
+        if (question->number == 0 && part_is_working(machine)) {
+            *question = (source_question){.tag = event->tag, .rows = event->rows,
+                                          .samples = cfi_calloc(values, sizeof(float))};
+            if (question->samples == NULL) {
+                part_out_of_memory(machine);
+                return;
+            }
+            memcpy(question->samples, event->samples, values * sizeof(float));
+            put_question(machine, question);
+            return;
+        }
+    }
+    answer(machine, &refused, NULL, 0);
+}
+
+static void take_outputs(cfi_machine *machine, const cfi_frame *frame)
+{
+    source_own *own = machine->own;
+    const cfi_stage *last = &machine->cluster->stages[machine->cluster->stage_count - 1];
+    for (int i = 0; i < PART_QUESTIONS_MAX; i++) {
+        source_question *question = &own->questions[i];
+        if (question->number != 0 && question->number == frame->header.micro &&
+            frame->payload_size == (size_t)(question->rows * last->outputs) * sizeof(float)) {
+            answer(machine, question, cfi_frame_payload(frame), frame->payload_size);
+        }
+    }
+}
+
+static void questions_tick(cfi_machine *machine)
+{
+    source_own *own = machine->own;
+    for (int i = 0; i < PART_QUESTIONS_MAX; i++) {
+        source_question *question = &own->questions[i];
+        if (question->number != 0 && ++question->ticks >= QUESTION_TICKS) {
+            if (++question->tries > QUESTION_TRIES) {
+                answer(machine, question, NULL, 0);
+            } else {
+                put_question(machine, question);
+            }
+        }
+    }
 }
 
 static void source_frame(cfi_machine *machine, cfi_frame *frame)
@@ -252,6 +357,8 @@ static void source_frame(cfi_machine *machine, cfi_frame *frame)
     if (frame->header.kind == CFI_FRAME_DONE && frame->header.source_unit == CFI_UNIT_INDEX_LOSS &&
         part_is_working(machine)) {
         take_done(machine, frame);
+    } else if (frame->header.kind == CFI_FRAME_OUTPUTS && frame->header.source_unit == CFI_UNIT_INDEX_LOSS) {
+        take_outputs(machine, frame);
     }
 }
 
@@ -286,6 +393,7 @@ static void source_tick(cfi_machine *machine)
     if (own->is_holding && part_is_working(machine) && machine->idle_ticks >= PART_ASK_TICKS) {
         own->is_holding = false;
     }
+    questions_tick(machine);
 }
 
 static bool source_fits(const cfi_machine *machine, const cfi_frame *frame)
@@ -298,4 +406,5 @@ static bool source_fits(const cfi_machine *machine, const cfi_frame *frame)
 const part_role part_source = {
     .create = source_create, .destroy = source_destroy, .restart = source_restart, .advance = source_advance,
     .fits = source_fits, .missing = source_missing, .answer = source_answer, .frame = source_frame, .tick = source_tick,
+    .infer = source_infer,
 };

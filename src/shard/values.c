@@ -121,6 +121,10 @@ void part_take_value(cfi_machine *machine, cfi_frame *frame)
     if (edge < 0 || !part_is_working(machine)) {
         return; /* not for this unit, or before it knows what it needs: it will ask */
     }
+    if ((header->flags & CFI_FRAME_INFER) != 0) {
+        part_take_question(machine, frame);
+        return;
+    }
     if (header->step > (uint64_t)INT64_MAX - 1 || (int64_t)header->step > machine->head + machine->work->window) {
         machine->counted.stale++;
         return;

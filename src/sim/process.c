@@ -193,6 +193,8 @@ static void perform(sim_world *world, int index, const sim_unit *unit, cfi_actio
     case CFI_ACTION_NOTE:
         sim_say(world, "%s: %s", world->places[process->place].name, action->text);
         break;
+    case CFI_ACTION_ANSWER:
+        break; /* nobody asks in here */
     }
 }
 

@@ -6,7 +6,8 @@
 #include "base/alloc.h"
 
 #define FRAME_MAGIC 0x31464643u /* "CFF1" as bytes in a file */
-#define KNOWN_FLAGS (CFI_FRAME_BYTES | CFI_FRAME_SAMPLES | CFI_FRAME_STOP | CFI_FRAME_NONFINITE)
+#define KNOWN_FLAGS (CFI_FRAME_BYTES | CFI_FRAME_SAMPLES | CFI_FRAME_STOP | CFI_FRAME_NONFINITE | \
+                     CFI_FRAME_INFER)
 
 /* Offsets in the header (docs/format/frame.md). Every field lies at a multiple of its own size. */
 enum {
@@ -291,6 +292,7 @@ const char *cfi_frame_kind_name(uint8_t kind)
         [CFI_FRAME_HEAD] = "head",
         [CFI_FRAME_NEED] = "need",
         [CFI_FRAME_GONE] = "gone",
+        [CFI_FRAME_OUTPUTS] = "outputs",
         [CFI_FRAME_STORE_REQUEST] = "store_request",
         [CFI_FRAME_STORE_REPLY] = "store_reply",
     };

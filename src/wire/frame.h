@@ -34,6 +34,7 @@ typedef enum cfi_frame_kind {
     CFI_FRAME_GONE = 10,         /* answer to a NEED below the sender's HEAD                        */
     CFI_FRAME_STORE_REQUEST = 11,
     CFI_FRAME_STORE_REPLY = 12,
+    CFI_FRAME_OUTPUTS = 13,      /* loss to source: the network's answer to samples that were asked about */
     CFI_FRAME_KIND_COUNT
 } cfi_frame_kind;
 
@@ -41,7 +42,8 @@ enum {
     CFI_FRAME_BYTES = 1u << 0,     /* FORWARD from the source: payload is uint8 (rows, cols), sample by sample     */
     CFI_FRAME_SAMPLES = 1u << 1,   /* FORWARD from the source: payload is float32 (rows, cols), sample by sample   */
     CFI_FRAME_STOP = 1u << 2,      /* DONE: training ends at this step                                             */
-    CFI_FRAME_NONFINITE = 1u << 3, /* some value behind this one is NaN or infinite; block_lo of DONE: the stage   */
+    CFI_FRAME_INFER = 1u << 4,     /* FORWARD: samples that somebody asked about; `micro` numbers the question         */
+    CFI_FRAME_NONFINITE = 1u << 3, /* FORWARD: some value is NaN or infinite; `tag` names the first stage with one   */
 };
 
 /* Fields as on the wire, in this order, little endian. */

@@ -1,0 +1,54 @@
+/* The cluster's handle and what its files share: inside this room only. */
+#ifndef CFI_API_CLUSTER_H
+#define CFI_API_CLUSTER_H
+
+#include "api/handles.h"
+#include "orchestrator/orchestrator.h"
+#include "store/store.h"
+#include "shard/machine.h"
+
+#define CFI_CLUSTER_POLL_NS 20000000L
+
+struct cf_cluster {
+    cf_network *network;
+    char command[CFI_PATH_SIZE_MAX];
+    char run_folder[CFI_PATH_SIZE_MAX]; /* "" until it is known */
+    char folder[CFI_PATH_SIZE_MAX];     /* <run_folder>/cluster */
+    cfi_orchestrator orchestrator;      /* ops NULL until the folder is known */
+    cfi_cluster plan;                   /* as plan.json says; zeroed until read */
+};
+
+/* cluster.c */
+void cfi_cluster_pause(int64_t nanoseconds);
+/* Reads plan.json again. CF_E_NOT_FOUND: there is no cluster; the text says how to begin one. */
+cf_status cfi_cluster_read_plan(cf_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
+cf_status cfi_cluster_write_plan(cf_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
+/* Asks the container that hosts unit `unit`. */
+cf_status cfi_cluster_ask(cf_cluster *cluster, int unit, const char *operation, const char *argument, const void *body,
+                          size_t body_size, char **answer_out, size_t *size_out, cf_error *error)
+    __attribute__((warn_unused_result));
+/* The record of HEAD. */
+cf_status cfi_cluster_head(cf_cluster *cluster, cfi_head *head_out, cf_error *error)
+    __attribute__((warn_unused_result));
+/* Takes the plan that HEAD's record names, when it is another than plan.json. */
+cf_status cfi_cluster_follow_plan(cf_cluster *cluster, bool *changed_out, cf_error *error)
+    __attribute__((warn_unused_result));
+
+/* cluster_plan.c */
+/* The plan that would follow `before` (NULL: the first one), with endpoints. */
+cf_status cfi_cluster_make_plan(cf_cluster *cluster, const cfi_dataset *dataset, const cf_up_options *options,
+                                const cfi_cluster *before, cfi_cluster *plan_out, cf_error *error)
+    __attribute__((warn_unused_result));
+/* What decides the weights, as 64 bits. */
+cf_status cfi_cluster_digest(const cf_network *network, const cfi_dataset *dataset, uint64_t *digest_out,
+                             cf_error *error) __attribute__((warn_unused_result));
+
+/* cluster_result.c */
+/* Reads the state of the end out of the store, and writes checkpoint and result. `end` has the figures. */
+cf_status cfi_cluster_result(cf_cluster *cluster, const cfi_head *head, const cf_event *end, double seconds,
+                             cf_train_result *result_out, cf_error *error) __attribute__((warn_unused_result));
+
+/* folder.c: removes a folder with all that is in it; absent: CF_OK. Follows no links. */
+cf_status cfi_folder_remove(const char *path, cf_error *error) __attribute__((warn_unused_result));
+
+#endif
