@@ -312,6 +312,7 @@ static cf_status disk_sync(void *self, int number, cf_error *error)
         disk->fail_syncs--;
         kind = CFI_SIM_POINT_FAIL;
         sim_count(disk->world, CFI_SIM_SYNC_ERROR);
+        sim_volume_was_hurt(disk->world);
     }
     for (int i = 0; i < file->write_count && !fails(kind); i++) {
         apply(disk->world, &file->durable, &file->durable_size, &file->writes[i], 0, file->writes[i].size);

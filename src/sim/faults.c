@@ -311,8 +311,11 @@ static bool inject(sim_world *world, cfi_sim_fault fault)
     case CFI_SIM_POWER_LOSS:
         crash_place(world, place, world->weather.is_power_safe);
         return world->weather.is_power_safe;
-    case CFI_SIM_SYNC_ERROR:
-        disk->fail_syncs = world->weather.is_power_safe ? 1 : 0;
+    case CFI_SIM_SYNC_ERROR: /* the volume gives up its file then, with all that is in it */
+        if (world->weather.is_power_safe && sim_can_hurt_volume(world)) {
+            sim_volume_was_hurt(world);
+            disk->fail_syncs = 1;
+        }
         return false;
     case CFI_SIM_WRITE_ERROR:
         disk->fail_writes = 1;

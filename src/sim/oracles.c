@@ -139,6 +139,15 @@ void sim_check_failure(sim_world *world, const sim_process *process, const sim_u
 
 /* ---- 8: fencing ---- */
 
+static void say_request(sim_world *world, const cfi_frame *request, const cfi_store_request *asked,
+                        const cfi_store_reply *answer)
+{
+    static const char *const kinds[] = {"?", "get", "put", "cas", "lease", "remove below", "list"};
+    static const char *const outcomes[] = {"done", "absent", "conflict", "diverged", "stale", "full", "failed"};
+    sim_say(world, "store: unit %u incarnation %u: %s %s: %s", request->header.source_unit,
+            request->header.source_incarnation, kinds[asked->kind], asked->key, outcomes[answer->outcome]);
+}
+
 void sim_check_request(sim_world *world, const cfi_frame *request, const cfi_frame *reply)
 {
     cfi_store_request asked;
@@ -149,6 +158,7 @@ void sim_check_request(sim_world *world, const cfi_frame *request, const cfi_fra
         sim_violate(world, 8, "the store answered what cannot be read");
         return;
     }
+    say_request(world, request, &asked, &answer);
     uint32_t *lease = &world->leases[(header->plan - 1) * SIM_UNITS_MAX + header->source_unit];
     if (answer.outcome != CFI_STORE_DONE) {
         return;
