@@ -233,7 +233,7 @@ static void run_step(estimate *e, cfi_cost *cost)
         const cfi_stage *stage = is_loss ? NULL : &cluster->stages[i < stages ? i : 2 * stages - i];
         const int first = is_loss ? CFI_UNIT_INDEX_LOSS : stage->first_unit;
         at = run_phase(e, first, is_loss ? first : first + stage->unit_count - 1, i > stages);
-        add_path(cost, cluster, &at, is_loss ? "loss" : i < stages ? "forward" : "backward");
+        add_path(cost, cluster, &at, is_loss ? "gradient" : i < stages ? "forward" : "backward");
         sum += at.seconds;
     }
     memset(e->host, 0, (size_t)cluster->container_count * sizeof *e->host);
