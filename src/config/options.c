@@ -444,12 +444,12 @@ static const cfi_option placement_keys[] = {
      .text = "nodes that a container may hold"},
     END};
 
-#define NEEDS(field)                                                                                        \
-    {                                                                                                       \
-        REAL("cpu", "0.25", S(neuron_types.field.cpu), 0, 1024, ABOVE, "cores",                             \
-             "cores for each part; a container asks for the sum of its parts"),                                                    \
+#define NEEDS(field)                                                                                      \
+    {                                                                                                     \
+        REAL("cpu", "0.25", S(neuron_types.field.cpu), 0, 1024, ABOVE, "cores",                           \
+             "cores for each part; a container asks for the sum of its parts"),                           \
             BYTES("memory", "32MiB", 0, S(neuron_types.field.memory), MEBIBYTE, "memory for each part"), \
-            END                                                                                             \
+            END                                                                                           \
     }
 static const cfi_option dense_needs[] = NEEDS(dense);
 static const cfi_option conv2d_needs[] = NEEDS(conv2d);
