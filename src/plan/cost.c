@@ -10,13 +10,12 @@
 
 /* ---- The constants ---- */
 
-/* Orders of magnitude of one 2-core x86 machine of 2024; docs say so wherever a prediction is shown. */
+/* Assumed orders of magnitude, fitted to no run of containers yet; only where a comment says so is one measured. */
 #define CORE_FLOPS 10e9            /* small matrices, one core: where `plan` has measured, that is used instead */
 #define CORES 4                    /* a usual small host */
-#define MESSAGE_SECONDS 6e-6       /* sealing or checking a frame, and libzmq's share: 0.9-1.2 M round trips/s pipelined
-                                    * over four threads, and a wake-up now and then */
+#define MESSAGE_SECONDS 6e-6       /* processor time of a frame at one end: sealing or checking, the queue, a wake-up */
 #define BYTE_SECONDS 0.25e-9       /* checksum and one copy: about 4 GB/s */
-#define HOP_SECONDS 36e-6          /* half of a ZeroMQ round trip over ipc on a quiet machine */
+#define HOP_SECONDS 36e-6          /* measured: half of a ZeroMQ round trip (72 us) over ipc on a quiet machine */
 #define HOST_HOP_SECONDS 200e-6    /* between machines of one zone, one way, with the stack */
 #define HOST_BYTE_SECONDS 0.8e-9   /* 10 Gbit/s */
 #define SYNC_SECONDS 2e-3          /* fsync of an SSD without a capacitor */
