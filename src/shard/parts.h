@@ -164,7 +164,8 @@ struct cfi_machine {
     int64_t step;              /* the state held is W[step] */
     int64_t next_micro;        /* the first micro-batch of `step` that this unit has not taken yet */
     int64_t head;              /* as far as known */
-    cfi_head record;           /* the last whole record of HEAD seen */
+    int64_t heard_head;        /* the highest that a frame named; its record may still be on its way */
+    cfi_head record;           /* HEAD's, as far as known; record.step == head once working */
     bool has_record;
 
     uint64_t generation;       /* of the store; 0 = not known yet */
@@ -251,8 +252,7 @@ void part_reached(cfi_machine *machine);    /* machine->step has just grown: cha
 /* life.c: from START to work; HEAD */
 void part_start(cfi_machine *machine, const cfi_machine_event *event);
 void part_store_reply(cfi_machine *machine, const cfi_frame *frame);
-void part_learn_head(cfi_machine *machine, int64_t head);
-void part_take_record(cfi_machine *machine, const cfi_head *record);
+void part_take_record(cfi_machine *machine, const cfi_head *found);
 void part_life_tick(cfi_machine *machine);
 void part_go_on(cfi_machine *machine);      /* the role works as far as it can */
 /* The controller has heard a later incarnation of this unit than this one: either it is a zombie, or the store has lost
@@ -297,6 +297,12 @@ void part_loss_status(const cfi_machine *machine, cfi_machine_status *status);
 static inline bool part_is_working(const cfi_machine *machine)
 {
     return machine->phase == PART_RUN || machine->phase == PART_FINISHED;
+}
+
+/* Nobody makes a state further than the window ahead of the HEAD it knows: what is kept for others stays bounded. */
+static inline bool part_is_ahead(const cfi_machine *machine)
+{
+    return machine->step >= machine->head + machine->work->window;
 }
 
 static inline int64_t part_end(const cfi_machine *machine)
