@@ -40,3 +40,4 @@ cf_example_test(train_xor)
 cf_example_test(predict_digit ${PROJECT_SOURCE_DIR}/examples/mnist/mlp.yaml)
 
 include(${PROJECT_SOURCE_DIR}/tests/shared.cmake)
+include(${PROJECT_SOURCE_DIR}/tests/sim/sim.cmake)

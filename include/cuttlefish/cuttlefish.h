@@ -156,6 +156,34 @@ CF_API cf_plan_summary cf_plan_get_summary(const cf_plan *plan);
 CF_API cf_plan_layer cf_plan_get_layer(const cf_plan *plan, size_t index); /* index < layer_count */
 CF_API void cf_plan_free(cf_plan *plan);
 
+/* The network in containers, by a cost model with fixed constants, the measured FLOP/s and `threads` cores to a host. All
+ * for one step. Texts are the plan's own and last until it is placed again or freed. */
+typedef struct cf_plan_cluster {
+    int64_t container_count, unit_count;        /* 0 before cf_plan_place */
+    int64_t memory_bytes, messages, message_bytes;
+    int64_t persist_every, window;              /* steps between durable states, and that anyone may be ahead */
+    double predicted_step_seconds;
+    double single_step_seconds;                 /* by the same model, with everything in one container */
+    const char *critical_path;                  /* "source samples 210 us > hidden.0 forward 95 us > ..." */
+    int64_t limit_count;                        /* what the plan would run into */
+} cf_plan_cluster;
+
+typedef struct cf_plan_container {
+    const char *name, *units, *host, *zone, *reason; /* host, zone "": whoever runs it chooses */
+    double cpu;                                 /* cores asked for */
+    int64_t memory_asked, memory_bytes;         /* asked for in the file, and needed by the model */
+    int64_t neurons, parameters;
+    int64_t messages_in, messages_out, bytes_in, bytes_out;
+    double seconds;                             /* of processor time */
+} cf_plan_container;
+
+/* Cuts and places: `containers` beside controller and store, 0: as the file says. CF_E_CONFIG: what the file wishes
+ * cannot be; CF_E_UNSUPPORTED: this network cannot be cut; CF_E_USAGE: more containers than there can be. */
+CF_API CF_MUST_USE cf_status cf_plan_place(cf_plan *plan, const cf_network *network, int containers, cf_error *error);
+CF_API cf_plan_cluster cf_plan_get_cluster(const cf_plan *plan);
+CF_API cf_plan_container cf_plan_get_container(const cf_plan *plan, size_t index); /* index < container_count */
+CF_API const char *cf_plan_get_limit(const cf_plan *plan, size_t index);           /* index < limit_count */
+
 /* ---- Training ------------------------------------------------------------------------------------------------ */
 
 typedef enum cf_event_kind {
@@ -391,6 +419,45 @@ CF_API CF_MUST_USE cf_status cf_data_get(const char *name, const char *folder,
  * CF_E_SHAPE when the file holds another number of values. */
 CF_API CF_MUST_USE cf_status cf_data_read_input(const char *path, int64_t height, int64_t width, float *values,
                                                 int64_t count, cf_error *error);
+
+/* ---- Simulation: a whole cluster in one thread, with virtual time and faults from a seed -------------------------- */
+
+#define CF_SIMULATE_FAULTS_MAX 32
+
+/* After each seed. `done` of `seeds`; the failures so far. */
+typedef struct cf_simulate_event {
+    int64_t done, seeds, failures, steps, events, faults;
+} cf_simulate_event;
+
+typedef struct cf_simulate_options {
+    int64_t seeds;              /* how many, from first_seed on */
+    int64_t first_seed;
+    int64_t steps;              /* training steps of each */
+    int containers;             /* 0: another number for each seed */
+    int (*on_seed)(void *user, const cf_simulate_event *event); /* not 0: stop. NULL: none */
+    void (*on_line)(void *user, const char *line); /* what happens, a line for each event; NULL: none */
+    void *user;
+} cf_simulate_options;
+
+#define CF_SIMULATE_OPTIONS_DEFAULT {100, 1, 30, 0, NULL, NULL, NULL}
+
+typedef struct cf_simulate_result {
+    int64_t seeds, failures;    /* seeds run; those that broke a promise */
+    int64_t steps, events;
+    double virtual_seconds;
+    int64_t faults[CF_SIMULATE_FAULTS_MAX]; /* injected, by kind; names: cf_simulate_fault_name */
+    int64_t failed_seed;        /* the first that failed; -1: none */
+    int oracle;                 /* of that seed: which promise (src/sim/README.md); 0: none */
+    char violation[512];        /* what was seen, and when */
+    int replays;                /* not 0: run again, that seed gave the same events to the last byte */
+    char chain[33];             /* of `train` after that many steps: what all runs came to */
+} cf_simulate_result;
+
+/* Runs seeds until one asks to stop. Broken promises are in the result, not an error. Errors: CF_E_USAGE, CF_E_NOT_FOUND
+ * (data), CF_E_UNSUPPORTED (the network cannot be cut), CF_E_MEMORY, CF_E_NUMERIC, CF_E_CANCELLED (result_out is filled). */
+CF_API CF_MUST_USE cf_status cf_simulate(const cf_network *network, const cf_simulate_options *options,
+                                         cf_simulate_result *result_out, cf_error *error);
+CF_API const char *cf_simulate_fault_name(int kind); /* "crash", ...; NULL from the number of kinds on */
 
 /* ---- This machine -------------------------------------------------------------------------------------------- */
 

@@ -9,11 +9,10 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 
-static void pieces_are_zeroed_aligned_and_apart(void **state)
+static void check_pieces(bool thrifty)
 {
-    (void)state;
     enum { PIECES = 40 };
-    cfi_arena arena = {NULL, 0};
+    cfi_arena arena = {.thrifty = thrifty};
     unsigned char *pieces[PIECES];
     size_t sizes[PIECES];
     for (size_t i = 0; i < PIECES; i++) {
@@ -36,10 +35,17 @@ static void pieces_are_zeroed_aligned_and_apart(void **state)
     cfi_arena_fini(&arena);
 }
 
+static void pieces_are_zeroed_aligned_and_apart(void **state)
+{
+    (void)state;
+    check_pieces(false);
+    check_pieces(true);
+}
+
 static void failures_leave_what_was_taken(void **state)
 {
     (void)state;
-    cfi_arena arena = {NULL, 0};
+    cfi_arena arena = {0};
     char *first = cfi_arena_take(&arena, 100, 1);
     assert_non_null(first);
     assert_null(cfi_arena_take(&arena, SIZE_MAX / 2, 8));

@@ -6,6 +6,8 @@
 #ifndef CFI_BASE_PLANTED_H
 #define CFI_BASE_PLANTED_H
 
+enum { CFI_PLANTED_COUNT = 19 };
+
 #ifdef CFI_PLANTS
 extern int cfi_planted_bug;
 #define CFI_PLANTED(n) (cfi_planted_bug == (n))

@@ -97,15 +97,16 @@ static int unknown_option(const cli_command *command, const char *argument)
 
 static void keep_option(cli_arguments *arguments, const cli_option *option, const char *value)
 {
-    if (option->letter == 'f') {
+    /* A command may have an option of its own under one of these names; then it is not about the file. */
+    if (find_in(cli_file_options, option->name, strlen(option->name), 0) != option) {
+        arguments->values[arguments->value_count++] = option->name;
+        arguments->values[arguments->value_count++] = value;
+    } else if (option->letter == 'f') {
         arguments->files[arguments->file_count++] = value;
     } else if (strcmp(option->name, "set") == 0) {
         arguments->sets[arguments->set_count++] = cli_format("%s", value);
-    } else if (strcmp(option->name, "seed") == 0) {
-        arguments->sets[arguments->set_count++] = cli_format("seed=%s", value);
     } else {
-        arguments->values[arguments->value_count++] = option->name;
-        arguments->values[arguments->value_count++] = value;
+        arguments->sets[arguments->set_count++] = cli_format("seed=%s", value);
     }
 }
 

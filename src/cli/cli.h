@@ -178,6 +178,7 @@ int cli_scale(const cli_arguments *arguments);
 int cli_down(const cli_arguments *arguments);
 int cli_chaos(const cli_arguments *arguments);
 int cli_supervise(const cli_arguments *arguments);
+int cli_simulate(const cli_arguments *arguments);
 int cli_version(const cli_arguments *arguments);
 int cli_help(const cli_arguments *arguments);
 
@@ -185,6 +186,7 @@ extern const cli_option cli_check_options[], cli_config_options[], cli_plan_opti
 extern const cli_option cli_up_options[], cli_status_options[], cli_logs_options[], cli_scale_options[];
 extern const cli_option cli_down_options[], cli_chaos_options[];
 extern const cli_option cli_predict_options[], cli_evaluate_options[];
+extern const cli_option cli_simulate_options[];
 extern const cli_option cli_data_get_options[], cli_data_show_options[], cli_data_batches_options[];
 
 #endif

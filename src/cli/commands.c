@@ -27,6 +27,10 @@ const cli_command cli_commands[] = {
      cli_data_show},
     {"data batches", "FILE", "the sample indices of each training step", NULL, cli_data_batches_options, true, 1, 1,
      cli_data_batches},
+    {"simulate", "FILE", "a whole cluster in one thread, with faults from a seed",
+     "Runs the network as a cluster with virtual time, network, disks and crashes, one run for each seed, and checks all\n"
+     "along that the weights are those of train. A seed that fails is printed; --seed N --trace shows what it did.",
+     cli_simulate_options, true, 1, 1, cli_simulate},
     {"version", "", "print the version", NULL, NULL, false, 0, 0, cli_version},
     {"help", "[COMMAND]", "print this, or one command's help", NULL, NULL, false, 0, 2, cli_help},
     {"up", "FILE", "train by containers; goes on after whatever ended it",
@@ -41,7 +45,6 @@ const cli_command cli_commands[] = {
      "Exit code 0 only if the weights are those of `train`.", cli_chaos_options, true, 1, 1, cli_chaos},
     {"supervise", "FOLDER", NULL, NULL, NULL, false, 1, 1, cli_supervise},
     LATER("build", "container image and the target's files"),
-    LATER("simulate", "a whole cluster in one thread"),
     LATER("serve", "predictions over HTTP"),
     LATER("export", "write the weights in another format"),
     LATER("import", "read weights of another format"),

@@ -51,7 +51,7 @@ typedef struct cfi_option {
     const cfi_word *words;
     const struct cfi_option *children;
     size_t offset;      /* of the field, from cfi_settings or the item of the list around it; LIST: of the pointer */
-    size_t word_offset; /* INT, TEXT with words: an int field that says which word, or NOWHERE; LIST: of the int count */
+    size_t word_offset; /* INT, TEXT with words: an int field for which word, or NOWHERE; LIST: of the int count */
     size_t size;        /* bytes of a text field, or of a LIST's item                            */
     int value;          /* alternatives: lands in the parent's `offset`                          */
 } cfi_option;

@@ -63,12 +63,11 @@ static int run_child(const cfi_children *children, const char *container, uint64
 {
     sigset_t none;
     char name[16];
-    const char *folder_name = container;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != children->parent) {
         return CFI_NODE_FAILED; /* the parent died before it could be tied to it */
     }
-    snprintf(name, sizeof name, "cf:%.12s", folder_name);
+    snprintf(name, sizeof name, "cf:%.12s", container);
     prctl(PR_SET_NAME, name);
     for (int descriptor = STDERR_FILENO + 1; descriptor < DESCRIPTORS_CLOSED; descriptor++) {
         close(descriptor);
@@ -98,7 +97,14 @@ static bool start_one(cfi_children *children, cfi_child *child)
     if (getrandom(&boot, sizeof boot, 0) != (ssize_t)sizeof boot) {
         boot = cfi_clock_ns();
     }
+    /* Until the child has handlers of its own, a signal for it must wait. */
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
     const pid_t pid = fork();
+    if (pid != 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    }
     if (pid == 0) {
         char container[CFI_CONTAINER_NAME_SIZE];
         memcpy(container, child->name, sizeof container);
@@ -176,7 +182,10 @@ static void ended(cfi_children *children, cfi_child *child, int wait_status)
     say_reason(child, wait_status);
     child->pid = 0;
     child->kill_ms = 0;
-    if (children->is_stopping || !child->is_wanted) {
+    if (child->state == CFI_CHILD_ENDING && child->is_wanted && !children->is_stopping) {
+        child->start_ms = 0; /* a later plan wants it again */
+        set_state(child, CFI_CHILD_WAITING);
+    } else if (children->is_stopping || !child->is_wanted) {
         set_state(child, CFI_CHILD_GONE);
     } else if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == CFI_NODE_RETIRED) {
         snprintf(child->reason, sizeof child->reason, "not in the plan in force");

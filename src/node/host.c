@@ -8,10 +8,11 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "config/config.h"
 
 enum { LINE_SIZE = 512, KEYS_SIZE_MAX = 256, DRAIN_SECONDS_MAX = 10 };
 
-void cfi_host_log(const cfi_host *host, const char *format, ...)
+void cfi_host_log(const cfi_node_host *host, const char *format, ...)
 {
     char line[LINE_SIZE];
     va_list arguments;
@@ -29,12 +30,12 @@ void cfi_host_log(const cfi_host *host, const char *format, ...)
     }
 }
 
-cf_status cfi_host_path(const cfi_host *host, char *path, size_t size, const char *name, cf_error *error)
+cf_status cfi_host_path(const cfi_node_host *host, char *path, size_t size, const char *name, cf_error *error)
 {
     return cfi_path_join(path, size, host->options.folder, name, error);
 }
 
-void cfi_host_end(cfi_host *host, int exit_code)
+void cfi_host_end(cfi_node_host *host, int exit_code)
 {
     if (!host->is_ending) {
         host->is_ending = true;
@@ -66,7 +67,7 @@ static void transport_readable(uv_poll_t *poll, int status, int events)
 
 static void tick(uv_timer_t *timer)
 {
-    cfi_host *host = timer->data;
+    cfi_node_host *host = timer->data;
     const cfi_machine_event event = {.kind = CFI_MACHINE_TICK};
     if (host->wanted_plan != 0) {
         cfi_host_fetch_plan(host);
@@ -80,7 +81,7 @@ static void tick(uv_timer_t *timer)
 
 static void writes_done(uv_async_t *async)
 {
-    cfi_host *host = async->data;
+    cfi_node_host *host = async->data;
     cfi_io_job job;
     while (!host->is_ending && cfi_io_take_done(host->io, &job)) {
         if (job.status != CF_OK) {
@@ -96,7 +97,7 @@ static void writes_done(uv_async_t *async)
 
 static void wake_for_writes(void *user)
 {
-    cfi_host *host = user;
+    cfi_node_host *host = user;
     uv_async_send(&host->written);
 }
 
@@ -112,12 +113,12 @@ static void signalled(uv_signal_t *signal, int number)
     cfi_host_end(signal->data, CFI_NODE_STOPPED);
 }
 
-void cfi_host_stop(cfi_host *host)
+void cfi_host_stop(cfi_node_host *host)
 {
     uv_async_send(&host->stopping);
 }
 
-static int init_handles(cfi_host *host)
+static int init_handles(cfi_node_host *host)
 {
     uv_loop_t *loop = &host->loop;
     int code = uv_loop_init(loop);
@@ -141,7 +142,7 @@ static int init_handles(cfi_host *host)
     return code;
 }
 
-static cf_status watch_transport(cfi_host *host, cf_error *error)
+static cf_status watch_transport(cfi_node_host *host, cf_error *error)
 {
     int descriptors[CFI_TRANSPORT_DESCRIPTORS_MAX];
     const int count = host->transport.ops->descriptors(host->transport.self, descriptors);
@@ -159,7 +160,7 @@ static cf_status watch_transport(cfi_host *host, cf_error *error)
 /* ---- Opening ---- */
 
 /* Two lines, public key and secret key. */
-static cf_status read_keys(const cfi_host *host, cfi_transport_keys *keys, cf_error *error)
+static cf_status read_keys(const cfi_node_host *host, cfi_transport_keys *keys, cf_error *error)
 {
     char path[CFI_PATH_SIZE_MAX], *text = NULL;
     size_t size = 0;
@@ -181,7 +182,7 @@ static cf_status read_keys(const cfi_host *host, cfi_transport_keys *keys, cf_er
     return is_good ? CF_OK : cfi_fail(error, CF_E_DATA, "%s: not a file of keys (start the run anew)", path);
 }
 
-static cf_status open_transport(cfi_host *host, cf_error *error)
+static cf_status open_transport(cfi_node_host *host, cf_error *error)
 {
     const char *endpoint = host->cluster.containers[host->container].endpoint;
     const bool is_inproc = strncmp(endpoint, "inproc://", strlen("inproc://")) == 0;
@@ -193,7 +194,7 @@ static cf_status open_transport(cfi_host *host, cf_error *error)
     return status;
 }
 
-static cf_status open_control(cfi_host *host, cf_error *error)
+static cf_status open_control(cfi_node_host *host, cf_error *error)
 {
     char name[CFI_CONTAINER_NAME_SIZE + 8], path[CFI_PATH_SIZE_MAX];
     snprintf(name, sizeof name, "c/%s", host->options.container);
@@ -201,7 +202,7 @@ static cf_status open_control(cfi_host *host, cf_error *error)
     return cfi_control_server_open(&host->loop, path, cfi_host_control, host, &host->control, error);
 }
 
-static cf_status open_all(cfi_host *host, cf_error *error)
+static cf_status open_all(cfi_node_host *host, cf_error *error)
 {
     const int code = init_handles(host);
     if (code != 0) {
@@ -215,9 +216,9 @@ static cf_status open_all(cfi_host *host, cf_error *error)
     return cfi_host_populate(host, error);
 }
 
-cf_status cfi_host_new(const cfi_host_options *options, cfi_host **host_out, cf_error *error)
+cf_status cfi_host_new(const cfi_host_options *options, cfi_node_host **host_out, cf_error *error)
 {
-    cfi_host *host = cfi_calloc(1, sizeof *host);
+    cfi_node_host *host = cfi_calloc(1, sizeof *host);
     if (host == NULL) {
         return cfi_fail_memory(error, "the node");
     }
@@ -232,7 +233,7 @@ cf_status cfi_host_new(const cfi_host_options *options, cfi_host **host_out, cf_
     return CF_OK;
 }
 
-int cfi_host_run(cfi_host *host)
+int cfi_host_run(cfi_node_host *host)
 {
     uv_prepare_start(&host->before_poll, before_poll);
     uv_check_start(&host->after_poll, after_poll);
@@ -253,7 +254,7 @@ static void close_handle(uv_handle_t *handle, void *user)
     }
 }
 
-void cfi_host_free(cfi_host *host)
+void cfi_host_free(cfi_node_host *host)
 {
     if (host == NULL) {
         return;

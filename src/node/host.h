@@ -42,7 +42,7 @@ typedef struct cfi_host_counts {
     uint64_t unsent;                  /* the transport had no room         */
 } cfi_host_counts;
 
-typedef struct cfi_host {
+typedef struct cfi_node_host {
     cfi_host_options options;
     uv_loop_t loop;
     uv_prepare_t before_poll;
@@ -89,40 +89,40 @@ typedef struct cfi_host {
     uint64_t plans_started;           /* how often units were started: no two starts name requests alike */
     cfi_control_server *control;
     cfi_host_counts counts;
-} cfi_host;
+} cfi_node_host;
 
 /* ---- host.c ---- */
 /* CF_E_CANCELLED: the plan has no such container (retired). */
-cf_status cfi_host_new(const cfi_host_options *options, cfi_host **host_out, cf_error *error)
+cf_status cfi_host_new(const cfi_host_options *options, cfi_node_host **host_out, cf_error *error)
     __attribute__((warn_unused_result));
-int cfi_host_run(cfi_host *host);     /* until it ends; the code to exit with */
-void cfi_host_stop(cfi_host *host);   /* any thread, while run() runs */
-void cfi_host_free(cfi_host *host);   /* NULL and half-made are fine */
-void cfi_host_end(cfi_host *host, int exit_code); /* the loop ends after this turn; the first code counts */
-void cfi_host_log(const cfi_host *host, const char *format, ...) CFI_PRINTF(2, 3); /* one line on stderr */
-cf_status cfi_host_path(const cfi_host *host, char *path, size_t size, const char *name, cf_error *error)
+int cfi_host_run(cfi_node_host *host);     /* until it ends; the code to exit with */
+void cfi_host_stop(cfi_node_host *host);   /* any thread, while run() runs */
+void cfi_host_free(cfi_node_host *host);   /* NULL and half-made are fine */
+void cfi_host_end(cfi_node_host *host, int exit_code); /* the loop ends after this turn; the first code counts */
+void cfi_host_log(const cfi_node_host *host, const char *format, ...) CFI_PRINTF(2, 3); /* one line on stderr */
+cf_status cfi_host_path(const cfi_node_host *host, char *path, size_t size, const char *name, cf_error *error)
     __attribute__((warn_unused_result));
 
 /* ---- units.c: settings, plan, machines, volumes ---- */
-cf_status cfi_host_read(cfi_host *host, cf_error *error) __attribute__((warn_unused_result));
-cf_status cfi_host_populate(cfi_host *host, cf_error *error) __attribute__((warn_unused_result));
-void cfi_host_start_units(cfi_host *host);
-void cfi_host_clear_units(cfi_host *host);
-int cfi_host_writes_max(const cfi_host *host); /* states that may wait for the disk at a time */
+cf_status cfi_host_read(cfi_node_host *host, cf_error *error) __attribute__((warn_unused_result));
+cf_status cfi_host_populate(cfi_node_host *host, cf_error *error) __attribute__((warn_unused_result));
+void cfi_host_start_units(cfi_node_host *host);
+void cfi_host_clear_units(cfi_node_host *host);
+int cfi_host_writes_max(const cfi_node_host *host); /* states that may wait for the disk at a time */
 
 /* ---- route.c: events to machines, their actions, frames in and out ---- */
-void cfi_host_step(cfi_host *host, cfi_host_unit *unit, const cfi_machine_event *event);
-void cfi_host_turn(cfi_host *host);   /* takes what has come, at most a turn's worth */
-void cfi_host_send(cfi_host *host, const cfi_cluster *cluster, int container, cfi_frame *frame);
+void cfi_host_step(cfi_node_host *host, cfi_host_unit *unit, const cfi_machine_event *event);
+void cfi_host_turn(cfi_node_host *host);   /* takes what has come, at most a turn's worth */
+void cfi_host_send(cfi_node_host *host, const cfi_cluster *cluster, int container, cfi_frame *frame);
 /* To the container of a unit of `cluster`, be it this one. */
-void cfi_host_send_to(cfi_host *host, const cfi_cluster *cluster, uint32_t unit, cfi_frame *frame);
-void cfi_host_clear_arrivals(cfi_host *host);
+void cfi_host_send_to(cfi_node_host *host, const cfi_cluster *cluster, uint32_t unit, cfi_frame *frame);
+void cfi_host_clear_arrivals(cfi_node_host *host);
 
 /* ---- serve.c: the store's server, and fetching another plan ---- */
-void cfi_host_serve(cfi_host *host, cfi_frame *request);
-void cfi_host_watch_head(cfi_host *host);
-void cfi_host_fetch_plan(cfi_host *host);                         /* asks, or asks again */
-void cfi_host_take_plan(cfi_host *host, const cfi_frame *reply);  /* the answer */
+void cfi_host_serve(cfi_node_host *host, cfi_frame *request);
+void cfi_host_watch_head(cfi_node_host *host);
+void cfi_host_fetch_plan(cfi_node_host *host);                         /* asks, or asks again */
+void cfi_host_take_plan(cfi_node_host *host, const cfi_frame *reply);  /* the answer */
 
 /* ---- node.c ---- */
 void cfi_host_trim(void);             /* gives back to the kernel what starting took */

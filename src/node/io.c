@@ -24,7 +24,7 @@ static void write_job(cfi_io_job *job)
 {
     cf_error error = {0};
     job->status = cfi_volume_write(job->volume, job->step, job->incarnation, job->bytes, job->size, &error);
-    snprintf(job->text, sizeof job->text, "%s", error.text);
+    snprintf(job->text, sizeof job->text, "%.255s", error.text);
     cfi_free(job->bytes);
     job->bytes = NULL;
 }

@@ -34,7 +34,7 @@ void cfi_host_trim(void)
 
 static int report(const cfi_node_options *options, const char *text, int exit_code)
 {
-    const cfi_host teller = {.options = {.container = options->container}};
+    const cfi_node_host teller = {.options = {.container = options->container}};
     cfi_host_log(&teller, "%s", text);
     return exit_code;
 }
@@ -42,7 +42,7 @@ static int report(const cfi_node_options *options, const char *text, int exit_co
 int cfi_node_run(const cfi_node_options *options)
 {
     cf_error error = {0};
-    cfi_host *host = NULL;
+    cfi_node_host *host = NULL;
     char text[256];
     spare_memory();
     signal(SIGPIPE, SIG_IGN);

@@ -7,7 +7,7 @@
 
 /* ---- Out ---- */
 
-static int find_peer(cfi_host *host, const char *endpoint)
+static int find_peer(cfi_node_host *host, const char *endpoint)
 {
     for (int p = 0; p < host->peer_count; p++) {
         if (strcmp(host->peers[p], endpoint) == 0) {
@@ -34,7 +34,7 @@ static int find_peer(cfi_host *host, const char *endpoint)
     return peer;
 }
 
-void cfi_host_send(cfi_host *host, const cfi_cluster *cluster, int container, cfi_frame *frame)
+void cfi_host_send(cfi_node_host *host, const cfi_cluster *cluster, int container, cfi_frame *frame)
 {
     const bool is_own_plan = cluster == &host->cluster;
     int peer = is_own_plan ? host->peer_of[container] : -1;
@@ -49,7 +49,7 @@ void cfi_host_send(cfi_host *host, const cfi_cluster *cluster, int container, cf
     }
 }
 
-static bool grow_arrivals(cfi_host *host)
+static bool grow_arrivals(cfi_node_host *host)
 {
     const int capacity = host->arrival_capacity * 2 + 64;
     cfi_host_arrival *grown = cfi_calloc((size_t)capacity, sizeof *grown);
@@ -66,7 +66,7 @@ static bool grow_arrivals(cfi_host *host)
     return true;
 }
 
-static void add_arrival(cfi_host *host, cfi_frame *frame, uint32_t unit)
+static void add_arrival(cfi_node_host *host, cfi_frame *frame, uint32_t unit)
 {
     if (host->arrival_count == host->arrival_capacity && !grow_arrivals(host)) {
         host->counts.unsent++;
@@ -76,7 +76,7 @@ static void add_arrival(cfi_host *host, cfi_frame *frame, uint32_t unit)
     host->arrivals[place] = (cfi_host_arrival){cfi_frame_ref(frame), unit};
 }
 
-void cfi_host_send_to(cfi_host *host, const cfi_cluster *cluster, uint32_t unit, cfi_frame *frame)
+void cfi_host_send_to(cfi_node_host *host, const cfi_cluster *cluster, uint32_t unit, cfi_frame *frame)
 {
     const int container = cluster->units[unit].container;
     const char *own = host->cluster.containers[host->container].endpoint;
@@ -87,7 +87,7 @@ void cfi_host_send_to(cfi_host *host, const cfi_cluster *cluster, uint32_t unit,
     }
 }
 
-void cfi_host_clear_arrivals(cfi_host *host)
+void cfi_host_clear_arrivals(cfi_node_host *host)
 {
     for (int i = 0; i < host->arrival_count; i++) {
         cfi_frame_unref(host->arrivals[(host->arrival_first + i) % host->arrival_capacity].frame);
@@ -95,7 +95,7 @@ void cfi_host_clear_arrivals(cfi_host *host)
     host->arrival_first = host->arrival_count = 0;
 }
 
-static void send_to_units(cfi_host *host, const cfi_action *action)
+static void send_to_units(cfi_node_host *host, const cfi_action *action)
 {
     host->send_number++;
     for (int t = 0; t < action->target_count; t++) {
@@ -116,7 +116,7 @@ static void send_to_units(cfi_host *host, const cfi_action *action)
 
 /* ---- Actions ---- */
 
-static void persist(cfi_host *host, const cfi_host_unit *unit, cfi_action *action)
+static void persist(cfi_node_host *host, const cfi_host_unit *unit, cfi_action *action)
 {
     cf_error error = {0};
     const cfi_io_job job = {.volume = unit->volume, .unit = unit->index, .step = action->step,
@@ -130,7 +130,7 @@ static void persist(cfi_host *host, const cfi_host_unit *unit, cfi_action *actio
     action->bytes = NULL;
 }
 
-static void perform(cfi_host *host, const cfi_host_unit *unit, cfi_action *action)
+static void perform(cfi_node_host *host, const cfi_host_unit *unit, cfi_action *action)
 {
     switch (action->kind) {
     case CFI_ACTION_SEND:
@@ -149,10 +149,12 @@ static void perform(cfi_host *host, const cfi_host_unit *unit, cfi_action *actio
     case CFI_ACTION_NOTE:
         cfi_host_log(host, "%s", action->text);
         break;
+    case CFI_ACTION_ANSWER:
+        break; /* follows an INFER event, which this node brings to no machine */
     }
 }
 
-void cfi_host_step(cfi_host *host, cfi_host_unit *unit, const cfi_machine_event *event)
+void cfi_host_step(cfi_node_host *host, cfi_host_unit *unit, const cfi_machine_event *event)
 {
     if (host->is_ending || host->wanted_plan != 0) {
         return;
@@ -170,7 +172,7 @@ void cfi_host_step(cfi_host *host, cfi_host_unit *unit, const cfi_machine_event 
 
 /* ---- In ---- */
 
-static void give_to_all(cfi_host *host, cfi_frame *frame)
+static void give_to_all(cfi_node_host *host, cfi_frame *frame)
 {
     const cfi_machine_event event = {.kind = CFI_MACHINE_FRAME, .frame = frame};
     for (int u = 0; u < host->unit_count; u++) {
@@ -178,7 +180,7 @@ static void give_to_all(cfi_host *host, cfi_frame *frame)
     }
 }
 
-static void drop_misdirected(cfi_host *host, const cfi_frame *frame)
+static void drop_misdirected(cfi_node_host *host, const cfi_frame *frame)
 {
     if (host->counts.misdirected++ == 0) {
         cfi_host_log(host, "dropped: a %s frame of plan %u from unit %u for unit %u, which is not here (said once)",
@@ -187,7 +189,7 @@ static void drop_misdirected(cfi_host *host, const cfi_frame *frame)
     }
 }
 
-static void give(cfi_host *host, cfi_frame *frame, uint32_t target)
+static void give(cfi_node_host *host, cfi_frame *frame, uint32_t target)
 {
     if (frame->header.kind == CFI_FRAME_STORE_REQUEST) {
         if (host->has_store) {
@@ -218,7 +220,7 @@ static void give(cfi_host *host, cfi_frame *frame, uint32_t target)
     cfi_host_step(host, &host->units[at], &event);
 }
 
-static bool is_of_this_run(cfi_host *host, const cfi_frame *frame)
+static bool is_of_this_run(cfi_node_host *host, const cfi_frame *frame)
 {
     const cfi_frame_header *header = &frame->header;
     const cfi_cluster *cluster = &host->cluster;
@@ -234,7 +236,7 @@ static bool is_of_this_run(cfi_host *host, const cfi_frame *frame)
 }
 
 /* One arrival from the own queue, or from the transport; false: there is none. */
-static bool take_one(cfi_host *host)
+static bool take_one(cfi_node_host *host)
 {
     cf_error error = {0};
     cfi_frame *frame = NULL;
@@ -266,7 +268,7 @@ static void keep_busy(uv_idle_t *idle)
     (void)idle; /* an active idle handle keeps the loop from sleeping; the work is done around its poll */
 }
 
-void cfi_host_turn(cfi_host *host)
+void cfi_host_turn(cfi_node_host *host)
 {
     int taken = 0;
     while (taken < CFI_HOST_TURN_FRAMES && !host->is_ending && take_one(host)) {

@@ -9,7 +9,7 @@ enum { ASK_AGAIN_TICKS = 10 };
 
 /* ---- Serving ---- */
 
-static cf_status read_stored_plan(cfi_host *host, uint32_t plan, cfi_cluster *cluster_out, cf_error *error)
+static cf_status read_stored_plan(cfi_node_host *host, uint32_t plan, cfi_cluster *cluster_out, cf_error *error)
 {
     char key[CFI_STORE_KEY_SIZE_MAX];
     const void *text = NULL;
@@ -20,7 +20,7 @@ static cf_status read_stored_plan(cfi_host *host, uint32_t plan, cfi_cluster *cl
 }
 
 /* The plan whose numbers a frame uses. During a change of plan, units ask by the old one and by the new one. */
-static const cfi_cluster *plan_of(cfi_host *host, uint32_t plan)
+static const cfi_cluster *plan_of(cfi_node_host *host, uint32_t plan)
 {
     if (plan == host->cluster.id) {
         return &host->cluster;
@@ -37,7 +37,7 @@ static const cfi_cluster *plan_of(cfi_host *host, uint32_t plan)
     return &host->asker_plan;
 }
 
-void cfi_host_serve(cfi_host *host, cfi_frame *request)
+void cfi_host_serve(cfi_node_host *host, cfi_frame *request)
 {
     cf_error error = {0};
     cfi_frame *reply = NULL;
@@ -60,7 +60,7 @@ void cfi_host_serve(cfi_host *host, cfi_frame *request)
 }
 
 /* A container with the store alone has no machine that hears of another plan; it looks at HEAD. */
-void cfi_host_watch_head(cfi_host *host)
+void cfi_host_watch_head(cfi_node_host *host)
 {
     const void *value = NULL;
     size_t size = 0;
@@ -75,7 +75,7 @@ void cfi_host_watch_head(cfi_host *host)
 /* ---- Another plan ---- */
 
 /* Replaces units and tables by those of `next`, which it takes. */
-static void change_plan(cfi_host *host, cfi_cluster *next)
+static void change_plan(cfi_node_host *host, cfi_cluster *next)
 {
     cf_error error = {0};
     cfi_io_job job;
@@ -103,7 +103,7 @@ static void change_plan(cfi_host *host, cfi_cluster *next)
     cfi_host_start_units(host);
 }
 
-static void use_plan(cfi_host *host, const void *text, size_t size)
+static void use_plan(cfi_node_host *host, const void *text, size_t size)
 {
     cfi_cluster next;
     cf_error error = {0};
@@ -120,7 +120,7 @@ static void use_plan(cfi_host *host, const void *text, size_t size)
     change_plan(host, &next);
 }
 
-static void fetch_here(cfi_host *host, const char *key)
+static void fetch_here(cfi_node_host *host, const char *key)
 {
     const void *text = NULL;
     size_t size = 0;
@@ -129,7 +129,7 @@ static void fetch_here(cfi_host *host, const char *key)
     }
 }
 
-void cfi_host_fetch_plan(cfi_host *host)
+void cfi_host_fetch_plan(cfi_node_host *host)
 {
     char key[CFI_STORE_KEY_SIZE_MAX];
     cfi_frame *frame = NULL;
@@ -155,7 +155,7 @@ void cfi_host_fetch_plan(cfi_host *host)
     }
 }
 
-void cfi_host_take_plan(cfi_host *host, const cfi_frame *frame)
+void cfi_host_take_plan(cfi_node_host *host, const cfi_frame *frame)
 {
     cfi_store_reply reply;
     char key[CFI_STORE_KEY_SIZE_MAX];

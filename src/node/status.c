@@ -50,7 +50,7 @@ static const char *kind_name(cfi_unit_kind kind)
     return names[kind];
 }
 
-static void add_waiting(json_t *object, const cfi_host *host, const cfi_machine_status *status)
+static void add_waiting(json_t *object, const cfi_node_host *host, const cfi_machine_status *status)
 {
     const bool is_waiting = status->waiting_for >= 0 && status->waiting_for < host->cluster.unit_count;
     json_object_set_new(object, "waiting_for",
@@ -72,7 +72,7 @@ static void add_results(json_t *object, const cfi_machine_status *status)
     json_object_set_new(object, "chain", json_string(status->chain));
 }
 
-static json_t *unit_json(const cfi_host *host, const cfi_host_unit *unit)
+static json_t *unit_json(const cfi_node_host *host, const cfi_host_unit *unit)
 {
     cfi_machine_status status;
     cfi_machine_status_get(unit->machine, &status);
@@ -101,7 +101,7 @@ static json_t *unit_json(const cfi_host *host, const cfi_host_unit *unit)
     return object;
 }
 
-static json_t *transport_json(const cfi_host *host)
+static json_t *transport_json(const cfi_node_host *host)
 {
     cfi_transport_counts counts = {0};
     json_t *object = json_object();
@@ -118,7 +118,7 @@ static json_t *transport_json(const cfi_host *host)
     return object;
 }
 
-static json_t *store_json(const cfi_host *host)
+static json_t *store_json(const cfi_node_host *host)
 {
     json_t *object = json_object();
     set_count(object, "requests", host->server.requests);
@@ -143,7 +143,7 @@ static cf_status take_dump(json_t *root, char **answer_out, size_t *size_out, cf
     return CF_OK;
 }
 
-static cf_status answer_status(const cfi_host *host, char **answer_out, size_t *size_out, cf_error *error)
+static cf_status answer_status(const cfi_node_host *host, char **answer_out, size_t *size_out, cf_error *error)
 {
     json_t *root = json_object(), *units = json_array();
     json_object_set_new(root, "container", json_string(host->options.container));
@@ -163,13 +163,13 @@ static cf_status answer_status(const cfi_host *host, char **answer_out, size_t *
     return status;
 }
 
-static cf_status needs_store(const cfi_host *host, cf_error *error)
+static cf_status needs_store(const cfi_node_host *host, cf_error *error)
 {
     return host->has_store ? CF_OK : cfi_fail(error, CF_E_UNSUPPORTED, "%s does not host the store",
                                               host->options.container);
 }
 
-static cf_status answer_get(const cfi_host *host, const char *key, char **answer_out, size_t *size_out,
+static cf_status answer_get(const cfi_node_host *host, const char *key, char **answer_out, size_t *size_out,
                             cf_error *error)
 {
     const void *value = NULL;
@@ -196,7 +196,7 @@ static bool add_key(void *user, const char *key, size_t value_size)
     return text->status == CF_OK;
 }
 
-static cf_status answer_list(const cfi_host *host, const char *prefix, char **answer_out, size_t *size_out,
+static cf_status answer_list(const cfi_node_host *host, const char *prefix, char **answer_out, size_t *size_out,
                              cf_error *error)
 {
     cfi_text text = {0};
@@ -214,7 +214,7 @@ static cf_status answer_list(const cfi_host *host, const char *prefix, char **an
     return status;
 }
 
-static cf_status answer_replan(cfi_host *host, const char *text, size_t size, char **answer_out, size_t *size_out,
+static cf_status answer_replan(cfi_node_host *host, const char *text, size_t size, char **answer_out, size_t *size_out,
                                cf_error *error)
 {
     const int at = host->wanted_plan == 0 ? host->unit_at[CFI_UNIT_INDEX_CONTROLLER] : -1;
@@ -240,7 +240,7 @@ static cf_status answer_replan(cfi_host *host, const char *text, size_t size, ch
 cf_status cfi_host_control(void *user, const cfi_control_line *line, const char *body, char **answer_out,
                            size_t *size_out, cf_error *error)
 {
-    cfi_host *host = user;
+    cfi_node_host *host = user;
     if (strcmp(line->operation, "replan") == 0) {
         return answer_replan(host, body, line->body_size, answer_out, size_out, error);
     }

@@ -17,7 +17,7 @@ static void count_problem(void *user, cfi_mark mark, const char *path, const cha
     }
 }
 
-static cf_status read_network(cfi_host *host, cf_error *error)
+static cf_status read_network(cfi_node_host *host, cf_error *error)
 {
     char path[CFI_PATH_SIZE_MAX];
     const char *file = path;
@@ -39,7 +39,7 @@ static cf_status read_network(cfi_host *host, cf_error *error)
     return built;
 }
 
-static cf_status read_plan(cfi_host *host, cf_error *error)
+static cf_status read_plan(cfi_node_host *host, cf_error *error)
 {
     char path[CFI_PATH_SIZE_MAX], *text = NULL;
     size_t size = 0;
@@ -53,7 +53,7 @@ static cf_status read_plan(cfi_host *host, cf_error *error)
     return status;
 }
 
-cf_status cfi_host_read(cfi_host *host, cf_error *error)
+cf_status cfi_host_read(cfi_node_host *host, cf_error *error)
 {
     CFI_TRY(read_network(host, error));
     CFI_TRY(read_plan(host, error));
@@ -65,7 +65,7 @@ cf_status cfi_host_read(cfi_host *host, cf_error *error)
     return CF_OK;
 }
 
-int cfi_host_writes_max(const cfi_host *host)
+int cfi_host_writes_max(const cfi_node_host *host)
 {
     const cfi_work *work = &host->cluster.work;
     const int64_t each = work->persist_every > 0 ? work->window / work->persist_every + 3 : 3;
@@ -75,42 +75,52 @@ int cfi_host_writes_max(const cfi_host *host)
 
 /* ---- Making ---- */
 
-static bool is_power_safe(const cfi_host *host)
+static bool is_power_safe(const cfi_node_host *host)
 {
-    (void)host;
-    return false;
+    return host->settings.running.durability == CFI_DURABILITY_POWER;
 }
 
-static int64_t store_size(const cfi_host *host)
+static cf_status store_name(const cfi_node_host *host, const char **name_out, cf_error *error)
 {
-    (void)host;
-    return 0;
+    const char *chosen = host->options.store;
+    switch (host->settings.running.store) {
+    case CFI_STORE_KIND_LMDB:
+        chosen = chosen != NULL ? chosen : "lmdb";
+        break;
+    case CFI_STORE_KIND_MEMORY:
+        chosen = chosen != NULL ? chosen : "memory";
+        break;
+    case CFI_STORE_KIND_DYNAMODB:
+        break;
+    }
+    if (chosen == NULL) {
+        return cfi_fail(error, CF_E_UNSUPPORTED, "'store: dynamodb' is not available yet in this version (use: lmdb)");
+    }
+    *name_out = chosen;
+    return CF_OK;
 }
 
-static const char *store_name(const cfi_host *host)
-{
-    return host->options.store != NULL ? host->options.store : "lmdb";
-}
-
-static cf_status open_volume(cfi_host *host, cfi_host_unit *unit, cf_error *error)
+static cf_status open_volume(cfi_node_host *host, cfi_host_unit *unit, cf_error *error)
 {
     const char *name = host->cluster.units[unit->index].name;
-    char folder[CFI_CONTAINER_NAME_SIZE + 16], path[CFI_PATH_SIZE_MAX], file[CFI_PATH_SIZE_MAX + CFI_UNIT_NAME_SIZE];
+    char folder[CFI_CONTAINER_NAME_SIZE + 16], file[CFI_UNIT_NAME_SIZE + 8], path[CFI_PATH_SIZE_MAX];
+    char whole[CFI_PATH_SIZE_MAX];
     if (cfi_machine_record_size(unit->machine) == 0) {
         return CF_OK;
     }
     snprintf(folder, sizeof folder, "volumes/%s", host->options.container);
     CFI_TRY(cfi_host_path(host, path, sizeof path, folder, error));
     CFI_TRY(cfi_folder_make(path, error));
-    snprintf(file, sizeof file, "%s/%s.wal", path, name);
+    snprintf(file, sizeof file, "%s.wal", name);
+    CFI_TRY(cfi_path_join(whole, sizeof whole, path, file, error));
     const cfi_volume_options options = {
-        .disk = cfi_disk_posix(), .path = file, .run = {host->cluster.run[0], host->cluster.run[1]}, .unit = name,
+        .disk = cfi_disk_posix(), .path = whole, .run = {host->cluster.run[0], host->cluster.run[1]}, .unit = name,
         .record_size = cfi_machine_record_size(unit->machine),
         .slot_count = cfi_machine_record_slots(unit->machine), .power_safe = is_power_safe(host)};
     return cfi_volume_open(&options, &unit->volume, error);
 }
 
-static cf_status make_unit(cfi_host *host, int index, cf_error *error)
+static cf_status make_unit(cfi_node_host *host, int index, cf_error *error)
 {
     const bool is_source = host->cluster.units[index].kind == CFI_UNIT_SOURCE;
     if (is_source && !host->has_dataset) {
@@ -128,22 +138,24 @@ static cf_status make_unit(cfi_host *host, int index, cf_error *error)
     return open_volume(host, unit, error);
 }
 
-static cf_status open_store(cfi_host *host, cf_error *error)
+static cf_status open_store(cfi_node_host *host, cf_error *error)
 {
+    const char *name = NULL;
     char folder[CFI_CONTAINER_NAME_SIZE + 16], path[CFI_PATH_SIZE_MAX];
     snprintf(folder, sizeof folder, "volumes/%s/store", host->options.container);
     CFI_TRY(cfi_host_path(host, path, sizeof path, folder, error));
     CFI_TRY(cfi_folder_make(path, error));
-    const cfi_store_options options = {.folder = path, .size_max = store_size(host),
+    CFI_TRY(store_name(host, &name, error));
+    const cfi_store_options options = {.folder = path, .size_max = host->settings.running.store_size,
                                        .power_safe = is_power_safe(host)};
-    CFI_TRY(cfi_store_open(store_name(host), &options, &host->store, error));
+    CFI_TRY(cfi_store_open(name, &options, &host->store, error));
     host->server = (cfi_store_server){
         .store = host->store, .generation = host->options.boot, .unit = CFI_UNIT_INDEX_STORE};
     host->has_store = true;
     return CF_OK;
 }
 
-static cf_status make_tables(cfi_host *host, cf_error *error)
+static cf_status make_tables(cfi_node_host *host, cf_error *error)
 {
     const cfi_cluster *cluster = &host->cluster;
     host->units = cfi_calloc((size_t)cluster->unit_count, sizeof *host->units);
@@ -162,7 +174,7 @@ static cf_status make_tables(cfi_host *host, cf_error *error)
     return CF_OK;
 }
 
-cf_status cfi_host_populate(cfi_host *host, cf_error *error)
+cf_status cfi_host_populate(cfi_node_host *host, cf_error *error)
 {
     const cfi_cluster *cluster = &host->cluster;
     CFI_TRY(make_tables(host, error));
@@ -179,7 +191,7 @@ cf_status cfi_host_populate(cfi_host *host, cf_error *error)
     return CF_OK;
 }
 
-void cfi_host_start_units(cfi_host *host)
+void cfi_host_start_units(cfi_node_host *host)
 {
     for (int u = 0; u < host->unit_count; u++) {
         cfi_host_unit *unit = &host->units[u];
@@ -196,7 +208,7 @@ void cfi_host_start_units(cfi_host *host)
     cfi_host_trim();
 }
 
-void cfi_host_clear_units(cfi_host *host)
+void cfi_host_clear_units(cfi_node_host *host)
 {
     for (int u = 0; u < host->unit_count; u++) {
         cfi_machine_free(host->units[u].machine);

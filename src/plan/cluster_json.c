@@ -10,7 +10,9 @@
 #include "base/text.h"
 #include "plan/cluster_check.h"
 
-typedef enum field_kind { FIELD_INT, FIELD_INT64, FIELD_BOOL, FIELD_REAL, FIELD_TEXT, FIELD_U32, FIELD_BITS } field_kind;
+typedef enum field_kind {
+    FIELD_INT, FIELD_INT64, FIELD_BOOL, FIELD_REAL, FIELD_TEXT, FIELD_U32, FIELD_BITS
+} field_kind;
 
 typedef struct field {
     const char *key; /* NULL ends the table */

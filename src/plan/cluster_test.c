@@ -71,7 +71,8 @@ static void layers_without_weights_go_with_the_one_before(void **state)
     cfi_free(stages);
     network_fini(&n);
     network_init(&n,
-                 "data: {dataset: mnist}\nnetwork: {layers: [{avg_pool: {name: shrink, size: 2}}, flatten, {dense: {units: 10}}]}\n",
+                 "data: {dataset: mnist}\nnetwork: {layers: [{avg_pool: {name: shrink, size: 2}}, flatten, {dense: "
+                 "{units: 10}}]}\n",
                  NULL, (cfi_shape){1, 28, 28});
     cf_error error;
     assert_int_equal(cfi_cluster_stages(&n.graph, &stages, &count, &error), CF_E_UNSUPPORTED);

@@ -302,7 +302,8 @@ static void check_limits(const cfi_cost_options *options, const cfi_cluster *clu
         add_limit(cost, "ports %" PRId64 " to %" PRId64 " are needed, and the last one is 65535: lower "
                         "messaging.zeromq.port", running->port, last_port);
     }
-    if (running->messaging == CFI_MESSAGING_ZEROMQ && running->scheme == CFI_SCHEME_IPC && longest > IPC_PATH_MOST / 2) {
+    if (running->messaging == CFI_MESSAGING_ZEROMQ && running->scheme == CFI_SCHEME_IPC &&
+        longest > IPC_PATH_MOST / 2) {
         add_limit(cost, "a container's name has %" PRId64 " bytes, and its socket's whole path may have %d: keep the "
                         "cluster's folder short", longest, IPC_PATH_MOST);
     }

@@ -1,9 +1,9 @@
 /* What a plan costs: work, messages, bytes, memory and the time of a step, by a model with fixed constants.
  *
- * The model takes a step as phases (samples out, forward stage by stage, loss, backward stage by stage), since each stage
- * waits for all of the one before. A phase lasts as long as its most loaded container, or as its host's cores need for
- * all of them, whichever is longer; micro-batches overlap phases. Only figures for people and `persist_every: auto` depend
- * on it, never a weight. */
+ * The model takes a step as phases (samples out, forward stage by stage, loss, backward stage by stage), since each
+ * stage waits for all of the one before. A phase lasts as long as its most loaded container, or as its host's cores
+ * need for all of them, whichever is longer; micro-batches overlap phases. Only figures for people and
+ * `persist_every: auto` depend on it, never a weight. */
 #ifndef CFI_PLAN_COST_H
 #define CFI_PLAN_COST_H
 
@@ -19,7 +19,7 @@ typedef struct cfi_cost_options {
 /* Of one unit or container for one step. */
 typedef struct cfi_cost_part {
     int64_t neurons, parameters;
-    int64_t memory;                  /* bytes: weights, optimizer, gradients, activations, messages kept for the window */
+    int64_t memory;                  /* bytes: weights, optimizer, gradients, activations, kept messages */
     int64_t state;                   /* bytes of its durable state */
     int64_t messages_in, messages_out, bytes_in, bytes_out;
     double forward, backward;        /* seconds of processor time, messages included */

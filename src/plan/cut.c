@@ -29,24 +29,19 @@ int64_t cfi_cut_neuron_flops(const cfi_graph *graph, const cfi_stage *stage)
     return flops / stage->neurons;
 }
 
-int64_t cfi_cluster_containers_max(const cfi_graph *graph)
+/* Every leaf in a container of its own, and source and loss. */
+static int64_t containers_max(const cfi_cluster *cluster)
 {
-    cfi_stage *stages = NULL;
-    int count = 0;
-    int64_t most = 2; /* source and loss */
-    if (cfi_cluster_stages(graph, &stages, &count, NULL) != CF_OK) {
-        return 0;
+    int64_t most = 2;
+    for (int i = 0; i < cluster->stage_count; i++) {
+        most += piece_count_max(&cluster->stages[i]);
     }
-    for (int i = 0; i < count; i++) {
-        most += piece_count_max(&stages[i]);
-    }
-    cfi_free(stages);
     return most;
 }
 
 /* ---- How many neurons in each piece ---- */
 
-/* A cut of a stage: either pieces of `size` neurons (the last may have fewer), or `pieces` as equal as the grain allows. */
+/* Either pieces of `size` neurons (the last may have fewer), or `pieces` as equal as the grain allows. */
 typedef struct stage_cut {
     int64_t pieces, size; /* size 0: equal */
 } stage_cut;
@@ -188,8 +183,8 @@ static cf_status add_units(const cfi_cluster_options *options, cfi_cluster *clus
 
 /* ---- A number of containers ---- */
 
-/* Whether the line source, stages, loss can be laid into `containers` neighbouring groups with at most `most` work each;
- * the groups go into the units. At least one member is kept back for each group that is still to come. */
+/* Whether the line source, stages, loss can be laid into `containers` neighbouring groups with at most `most` work
+ * each; the groups go into the units. At least one member is kept back for each group that is still to come. */
 static bool lay_line(const cfi_cluster_options *options, cfi_cluster *cluster, int containers, double most)
 {
     int group = 0, held = 0;
@@ -234,17 +229,17 @@ static void group_stages(const cfi_cluster_options *options, cfi_cluster *cluste
     (void)lay_line(options, cluster, containers, best);
 }
 
-static cf_status check_containers(const cfi_cluster_options *options, cf_error *error)
+static cf_status check_containers(const cfi_cluster_options *options, const cfi_cluster *cluster, cf_error *error)
 {
-    const int64_t most = cfi_cluster_containers_max(options->graph);
+    const int64_t most = containers_max(cluster);
     if (options->containers < 0) {
         return cfi_fail(error, CF_E_USAGE, "%d is no number of containers", options->containers);
     }
     if (options->containers > most) {
         return cfi_fail(error, CF_E_USAGE,
                         "%d containers are more than this network can be cut into: at most %" PRId64
-                        ", every neuron (or grain of neurons) in one, source and loss in one each; the layers' `grain:` "
-                        "key makes finer ones",
+                        ", every neuron (or grain of neurons) in one, source and loss in one each; the layers' "
+                        "`grain:` key makes finer ones",
                         options->containers, most);
     }
     return CF_OK;
@@ -257,7 +252,7 @@ static cf_status cut_stages(const cfi_cluster_options *options, cfi_cluster *clu
     if (asked == 0) {
         CFI_TRY(cut_by_file(options, cluster, cuts, error));
     } else {
-        CFI_TRY(check_containers(options, error));
+        CFI_TRY(check_containers(options, cluster, error));
         cut_by_work(options->graph, cluster, is_fine ? asked - 2 : cluster->stage_count, cuts);
     }
     CFI_TRY(add_units(options, cluster, cuts, error));

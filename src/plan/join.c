@@ -83,8 +83,8 @@ static cf_status check_apart(const cfi_cluster_options *options, const cfi_clust
             int *before = &seen[cluster->units[unit].container];
             if (*before != 0 && *before != i + 1) {
                 return cfi_fail(error, CF_E_CONFIG,
-                                "hint %d: '%s' and '%s' are to be apart, but share a container: cut finer, ask for more "
-                                "containers, or take away the `together` that joins them",
+                                "hint %d: '%s' and '%s' are to be apart, but share a container: cut finer, ask for "
+                                "more containers, or take away the `together` that joins them",
                                 hint_index + 1, hint->members[*before - 1].text, hint->members[i].text);
             }
             *before = i + 1;

@@ -1,9 +1,4 @@
-/* Containers -> hosts, and the way in.
- *
- * HEFT: Topcuoglu, Hariri and Wu, IEEE TPDS 13(3), 2002: units by descending rank (longest way to the end), each container
- * to the host where its first unit ends first; at the end compared with each single host that could hold all, because
- * finishing early is short-sighted about what has to travel later. Greedy: the simulated execution of the TensorFlow white
- * paper (2015, section 3.2.1). */
+/* Constraints on hosts, and the way in; the search itself is schedule.c. */
 #include "plan/place.h"
 
 #include <inttypes.h>
@@ -59,8 +54,8 @@ static cf_status fail_hint(const cfi_placement_settings *placement, int index, c
     for (int i = 0; i < placement->host_count; i++) {
         if (host_suits(&placement->hosts[i], hint)) {
             return cfi_fail(error, CF_E_CONFIG,
-                            "hint %d: %s '%s' wants %s '%s', but other hints keep the container '%s', which holds it, "
-                            "from every such host",
+                            "hint %d: %s '%s' wants %s '%s', but other hints keep the container '%s', which holds "
+                            "it, from every such host",
                             index + 1, kind, hint->who, w.what, w.value, container);
         }
     }
@@ -89,8 +84,8 @@ static cf_status hand_on(cfi_container *container, const cfi_hint *hint, int ind
     for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
         if (wishes[i].value[0] != '\0' && wishes[i].field[0] != '\0' &&
             strcmp(wishes[i].field, wishes[i].value) != 0) {
-            return cfi_fail(error, CF_E_CONFIG, "hint %d: '%s' wants %s '%s', but its container '%s' is wanted in %s '%s'",
-                            index + 1, hint->who, wishes[i].what, wishes[i].value, container->name, wishes[i].what,
+            return cfi_fail(error, CF_E_CONFIG,
+                            "hint %d: '%s' wants %s '%s', but its container '%s' is wanted in %s '%s'", index + 1, hint->who, wishes[i].what, wishes[i].value, container->name, wishes[i].what,
                             wishes[i].field);
         }
         if (wishes[i].value[0] != '\0') {

@@ -1,8 +1,8 @@
 /* From a network and its settings to a plan: what is cut where, what shares a container, and on which host it runs.
  *
- * The cut (placement.neurons_per_container, or a number of containers), then the hints: `together` puts all shards of what
- * it names into one container, however finely they are cut; `apart`, `slots` and hosts only say no. Nothing here changes a
- * weight. The same options give the same plan, byte for byte. */
+ * The cut (placement.neurons_per_container, or a number of containers), then the hints: `together` puts all shards of
+ * what it names into one container, however finely they are cut; `apart`, `slots` and hosts only say no. Nothing here
+ * changes a weight. The same options give the same plan, byte for byte. */
 #ifndef CFI_PLAN_PLACE_H
 #define CFI_PLAN_PLACE_H
 
@@ -32,7 +32,9 @@ typedef struct cfi_cluster_options {
 cf_status cfi_cluster_plan(const cfi_cluster_options *options, cfi_cluster *cluster_out, cf_error *error)
     __attribute__((warn_unused_result));
 
-/* Most containers that the network can be cut into, beside controller and store; 0 when it cannot be cut at all. */
-int64_t cfi_cluster_containers_max(const cfi_graph *graph);
+/* Why a container is as it is, as one line: the cut, the hints that join it or say where, and its host. */
+#define CFI_CLUSTER_REASON_SIZE 512
+void cfi_cluster_reason(const cfi_cluster_options *options, const cfi_cluster *cluster, int container,
+                        char reason[CFI_CLUSTER_REASON_SIZE]);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "data/dataset.h"
 #include "engine/engine.h"
+#include "plan/placement.h"
 
 enum { TIMED_STEPS_MIN = 3, TIMED_STEPS_MAX = 4096 };
 #define CALIBRATION_NS 200000000u
@@ -17,6 +18,8 @@ struct cf_plan {
     char kernels[16];
     char (*names)[CFI_NAME_SIZE_MAX]; /* (layer_count), owned: what the layers' `name` points at */
     cf_plan_layer *layers;            /* (layer_count), owned */
+    int64_t train_count, test_count;  /* samples in the data set; 0: its files are missing */
+    cfi_placement *placement;         /* owned; NULL before cfi_plan_place */
 };
 
 /* ---- Layers ---- */
@@ -101,6 +104,8 @@ static cf_status prepare_data(cf_plan *plan, const cfi_settings *settings, const
     plan->summary.data_bytes = samples_bytes(&dataset->train, dataset->features) +
                                samples_bytes(&dataset->test, dataset->features);
     plan->summary.steps_per_epoch = batches->steps_per_epoch;
+    plan->train_count = dataset->train.count;
+    plan->test_count = dataset->test.count;
     return CF_OK;
 }
 
@@ -214,6 +219,22 @@ cf_status cfi_plan_new(const cfi_settings *settings, const cfi_graph *graph, int
     return CF_OK;
 }
 
+cf_status cfi_plan_place(cf_plan *plan, const cfi_settings *settings, const cfi_graph *graph, int containers,
+                         cf_error *error)
+{
+    const int threads = plan->summary.threads > 0 ? plan->summary.threads : 1;
+    /* Without data one step is planned. */
+    const int64_t train_count = plan->train_count > 0 ? plan->train_count
+                                                      : settings->data.validation + settings->training.batch;
+    const cfi_cluster_options options = {.settings = settings, .graph = graph, .train_count = train_count,
+                                         .test_count = plan->test_count, .steps = -1, .containers = containers};
+    cfi_placement *placement = NULL;
+    CFI_TRY(cfi_placement_new(&options, plan->summary.measured_gflops * 1e9 / threads, threads, &placement, error));
+    cfi_placement_free(plan->placement);
+    plan->placement = placement;
+    return CF_OK;
+}
+
 /* ---- Getters (cuttlefish.h) ---- */
 
 cf_plan_summary cf_plan_get_summary(const cf_plan *plan)
@@ -228,9 +249,57 @@ cf_plan_layer cf_plan_get_layer(const cf_plan *plan, size_t index)
     return plan->layers[index];
 }
 
+cf_plan_cluster cf_plan_get_cluster(const cf_plan *plan)
+{
+    const cfi_placement *placement = plan->placement;
+    if (placement == NULL) {
+        return (cf_plan_cluster){.critical_path = ""};
+    }
+    const cfi_cost *cost = &placement->cost;
+    return (cf_plan_cluster){.container_count = placement->cluster.container_count,
+                             .unit_count = placement->cluster.unit_count,
+                             .memory_bytes = cost->total.memory,
+                             .messages = cost->total.messages_out,
+                             .message_bytes = cost->total.bytes_out,
+                             .persist_every = placement->cluster.work.persist_every,
+                             .window = placement->cluster.work.window,
+                             .predicted_step_seconds = cost->step_seconds,
+                             .single_step_seconds = placement->free_seconds,
+                             .critical_path = cost->path,
+                             .limit_count = cost->limit_count};
+}
+
+cf_plan_container cf_plan_get_container(const cf_plan *plan, size_t index)
+{
+    const cfi_placement *placement = plan->placement;
+    const cfi_container *container = &placement->cluster.containers[index];
+    const cfi_cost_part *part = &placement->cost.containers[index];
+    return (cf_plan_container){.name = container->name,
+                               .units = placement->units[index],
+                               .host = container->host,
+                               .zone = container->zone,
+                               .reason = placement->reasons[index],
+                               .cpu = container->cpu,
+                               .memory_asked = container->memory,
+                               .neurons = part->neurons,
+                               .parameters = part->parameters,
+                               .memory_bytes = part->memory,
+                               .messages_in = part->messages_in,
+                               .messages_out = part->messages_out,
+                               .bytes_in = part->bytes_in,
+                               .bytes_out = part->bytes_out,
+                               .seconds = part->forward + part->backward};
+}
+
+const char *cf_plan_get_limit(const cf_plan *plan, size_t index)
+{
+    return plan->placement->cost.limits[index];
+}
+
 void cf_plan_free(cf_plan *plan)
 {
     if (plan != NULL) {
+        cfi_placement_free(plan->placement);
         cfi_free(plan->layers);
         cfi_free(plan->names);
         cfi_free(plan);

@@ -16,4 +16,9 @@
 cf_status cfi_plan_new(const cfi_settings *settings, const cfi_graph *graph, int threads, cf_plan **plan_out,
                        cf_error *error) __attribute__((warn_unused_result));
 
+/* Places the network into `containers` (0: as the file says) and keeps what cf_plan_get_cluster and its like return. A
+ * plan may be placed again. Errors: as cfi_cluster_plan; what was placed before stays. */
+cf_status cfi_plan_place(cf_plan *plan, const cfi_settings *settings, const cfi_graph *graph, int containers,
+                         cf_error *error) __attribute__((warn_unused_result));
+
 #endif

@@ -1,3 +1,7 @@
+/* HEFT: Topcuoglu, Hariri and Wu, IEEE TPDS 13(3), 2002: units by descending rank (longest way to the end), each
+ * container to the host where its first unit ends first; at the end compared with each single host that could hold all,
+ * because finishing early is short-sighted about what has to travel later. Greedy: the simulated execution of the
+ * TensorFlow white paper (2015, section 3.2.1). */
 #include "plan/schedule.h"
 
 #include <stdlib.h>
@@ -8,7 +12,8 @@
 
 #define ASSIGNMENTS_MAX 1000000.0 /* tried one by one */
 
-/* A step played on hosts, unit after unit. Everything that one stage sends from one host to another travels together. */
+/* A step played on hosts, unit after unit. Everything that one stage sends from one host to another travels
+ * together. */
 typedef struct play {
     const cfi_schedule *schedule;
     cfi_cost_part *parts;   /* (units) */
@@ -205,8 +210,8 @@ static cf_status fail_room(const play *p, int container, cf_error *error)
 {
     const cfi_container *c = &p->schedule->cluster->containers[container];
     return cfi_fail(error, CF_E_CONFIG,
-                    "no host has room left for container '%s' (%g MiB, %g cores): list more hosts, lower neuron_types, or "
-                    "loosen the hints",
+                    "no host has room left for container '%s' (%g MiB, %g cores): list more hosts, lower "
+                    "neuron_types, or loosen the hints",
                     c->name, (double)c->memory / 1048576, c->cpu);
 }
 
@@ -241,7 +246,8 @@ static bool place_unit(play *p, int unit)
     return true;
 }
 
-/* Units in the order given; returns the unit that found no room, or -1. Controller and store, which nothing waits for in
+/* Units in the order given; returns the unit that found no room, or -1. Controller and store, which nothing waits
+ * for in
  * a step, come last. */
 static int place_in_order(play *p)
 {
@@ -292,7 +298,7 @@ static bool place_on_one(play *p, int host)
     return true;
 }
 
-/* Those with least choice first, the largest of these first, each to the host that it leaves fullest. */
+/* Hosts that a container may be on. */
 static int choice(const play *p, int container)
 {
     int count = 0;
@@ -316,6 +322,7 @@ static int tightest(const play *p)
     return best;
 }
 
+/* Those with least choice first, the largest of these first, each to the host that it leaves fullest. */
 static bool place_tightly(play *p)
 {
     clear(p);
@@ -389,7 +396,8 @@ static cf_status solve_exhaustive(play *p, cf_error *error)
         assignments *= hosts;
     }
     if (assignments > ASSIGNMENTS_MAX) {
-        return cfi_fail(error, CF_E_LIMIT, "%d containers on %d hosts are too many to try all assignments", count, hosts);
+        return cfi_fail(error, CF_E_LIMIT, "%d containers on %d hosts are too many to try all assignments", count,
+                        hosts);
     }
     clear(p);
     int container = 0, next = 0; /* the host to try next for `container` */

@@ -73,7 +73,7 @@ typedef struct cfi_compute_ops {
     /* Squared gradient of each neuron, (end-begin), for clipping by the norm of all: as engine/native does. */
     void (*squares)(void *shard, int64_t rows, float *squares);
     /* The optimizer's step with the gradient times `clip_scale` (1 = as it is). Updates need the loss's scale 1/rows to
-     * have been applied by the loss already. */
+     * have been applied by the loss already. With training.clip_norm > 0 after squares of the same step; else without. */
     void (*update)(void *shard, int64_t step, int64_t rows, float rate, float clip_scale);
 
     /* ---- State: for each neuron its weight row, bias, and the optimizer's state of both, float32 little endian ---- */

@@ -166,7 +166,7 @@ static void fields_are_checked_behind_a_right_checksum(void **state)
                         "run the same Cuttlefish in all containers");
     assert_int_equal(decode_changed(5, 1, 0, &error), CF_E_DATA);
     assert_int_equal(decode_changed(5, 1, CFI_FRAME_KIND_COUNT, &error), CF_E_DATA);
-    assert_string_equal(error.text, "frame: unknown kind 13");
+    assert_string_equal(error.text, "frame: unknown kind 14");
     assert_int_equal(decode_changed(7, 1, 1, &error), CF_E_DATA);
     assert_string_equal(error.text, "frame: unknown flags 0x100");
     assert_int_equal(decode_changed(RESERVED_AT, 4, 1, &error), CF_E_DATA);

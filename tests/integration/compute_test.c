@@ -1,5 +1,5 @@
-/* Whole networks trained through the shard arithmetic: every stage cut at random multiples of its grain, cut anew in the
- * middle, any number of micro-batches, any kernel table. State, losses and classes are the engine's, bit for bit. */
+/* Whole networks trained through the shard arithmetic: every stage cut at random multiples of its grain, and anew in
+ * the middle, any number of micro-batches, any kernel table. State, losses and classes are the engine's bits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include "numerics/kernels.h"
 #include "reference/trial.h"
 
-enum { STAGES_MAX = 6, SHARDS_MAX = 128, SLOTS_MAX = 8, BATCH = 70, STEPS = 4 };
+enum { STAGES_MAX = 6, SHARDS_MAX = 128, SLOTS_MAX = 8, BATCH = 160, STEPS = 4 };
 
 typedef struct part {
     int64_t begin, end;
@@ -86,7 +86,7 @@ static void make_shards(parts *net, uint64_t seed)
             const cfi_compute_options options = {
                 .graph = &net->trial->graph, .training = &net->trial->settings.training, .seed = seed,
                 .stage = stage, .is_first = s == 0, .begin = begin, .end = end, .scale = dataset->scale,
-                .shift = dataset->shift};
+                .shift = dataset->shift, .forward_rows = s % 2 == 0 ? 0 : 2 * BATCH};
             cf_error error = {0};
             *shard = (part){begin, end, NULL};
             if (net->ops.shard_new(&options, &shard->shard, &error) != CF_OK) {
@@ -151,6 +151,15 @@ static void first_input(const parts *net, void *shard, int slot, int64_t first, 
     }
     if (bytes) {
         net->ops.input_bytes(shard, slot, rows, by_byte);
+    } else if (rows % 2 == 1) { /* feature by feature gives the same */
+        float *column = room(rows, sizeof *column);
+        for (int64_t i = 0; i < features; i++) {
+            for (int64_t s = 0; s < rows; s++) {
+                column[s] = by_float[s * features + i];
+            }
+            net->ops.input(shard, slot, i, 1, rows, column);
+        }
+        free(column);
     } else {
         net->ops.input_samples(shard, slot, rows, by_float);
     }
@@ -440,14 +449,23 @@ static void a_batch_of_several_blocks_in_one_slot(void **state)
     (void)state;
     trial_options options = networks[0];
     options.seed = 11;
-    options.training.batch = BATCH; /* a full block of 64 and 6 more */
+    options.training.batch = 70; /* a full block of 64 and 6 more */
     options.training.sample_grain = 64;
     options.training.micro_batches = 1;
-    options.samples = 2 * BATCH + 5;
+    options.samples = 2 * 70 + 5;
     compare(&options, 1, false);
     options.training.batch = 10; /* smaller than its leaf */
     options.samples = 35;
     compare(&options, 2, false);
+    for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++) {
+        options = networks[i];
+        options.seed = 12;
+        options.training.batch = BATCH; /* two slots of five blocks of 16; the third batch fills one and a half */
+        options.training.sample_grain = 16;
+        options.training.micro_batches = 2;
+        options.samples = 2 * BATCH + 121;
+        compare(&options, 3, false);
+    }
 }
 
 /* Every allocation of a shard and of a loss fails once. */
@@ -468,7 +486,8 @@ static void memory_may_be_short_anywhere(void **state)
         for (; status != CF_OK; failures++) {
             void *made = NULL;
             cfi_alloc_fail_after(failures);
-            status = kind == 0 ? net->ops.shard_new(&shard, &made, NULL) : net->ops.loss_new(&trial.graph, 9, &made, NULL);
+            status = kind == 0 ? net->ops.shard_new(&shard, &made, NULL)
+                               : net->ops.loss_new(&trial.graph, 9, &made, NULL);
             cfi_alloc_fail_after(UINT64_MAX);
             assert_true(status == CF_OK ? made != NULL : status == CF_E_MEMORY && made == NULL);
             (kind == 0 ? net->ops.shard_free : net->ops.loss_free)(made);

@@ -16,12 +16,12 @@ typedef struct native_shard {
     cfi_graph slice;
     const cfi_layer *whole;   /* the layer in the whole network */
     int64_t begin, end;
-    int64_t full_block;       /* samples in a full block of a training slot; engine.block_rows: of the call */
+    int64_t full_block;       /* samples in a full block of a training slot */
     int64_t slot_rows, slot_blocks;
     int states;
 } native_shard;
 
-/* Points the engine's views at a slot, for a call with `rows` samples. Slot 0 with the whole batch's rows: all of it. */
+/* Points the engine's views at a slot, for a call of `rows` samples. Slot 0 with the whole batch's rows: all of it. */
 void native_shard_select(native_shard *shard, int slot, int64_t rows);
 
 /* shard_new.c */

@@ -19,11 +19,12 @@ typedef struct joiner {
     float *stack;
 } joiner;
 
-/* Whether `right`, next to `left`, is its sibling: as large, or all that is left. */
+/* Whether `right`, next to `left`, is its sibling: as large, or all that is left. Nodes come from leaf 0 on without
+ * gaps, so what waits is ever smaller to the right, and a neighbour of equal size is aligned with it. */
 static bool are_siblings(const cfi_tree_node *left, const cfi_tree_node *right, int64_t leaf_count)
 {
     const int64_t size = left->end - left->begin, other = right->end - right->begin;
-    return left->begin % (2 * size) == 0 && (other == size || (other < size && right->end == leaf_count));
+    return other == size || (other < size && right->end == leaf_count);
 }
 
 static void joiner_add(joiner *join, cfi_tree_node node, const float *values)

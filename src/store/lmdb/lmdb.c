@@ -16,15 +16,19 @@
 #include "base/limits.h"
 #include "store/plugins.h"
 
-#define MAP_SIZE_DEFAULT ((size_t)64 << 30)
-/* Even a removal takes fresh pages; a full store lends them to it. */
-#define REMOVE_RESERVE ((size_t)1 << 20)
+#define SIZE_DEFAULT ((size_t)64 << 30)
+/* Even a removal takes fresh pages: so many bytes beyond the store's size are kept for removals and for small values
+ * that replace others (HEAD, leases), so that a full store can be emptied. */
+#define RESERVE ((size_t)4 << 20)
+#define SMALL_VALUE 4096u
+/* Longer than any key of the store. */
+#define SCRATCH_KEY_SIZE (CFI_STORE_KEY_SIZE_MAX + 8)
 
 typedef struct lmdb {
     MDB_env *env;
     MDB_dbi database;
     MDB_txn *reader; /* keeps what get() gave out valid until the next call */
-    size_t map_size;
+    size_t size_max, page_size;
     int lock;        /* descriptor of the lock file, plus 1; 0: none */
     char folder[CFI_PATH_SIZE_MAX];
 } lmdb;
@@ -33,7 +37,7 @@ static cf_status fail(const lmdb *store, int code, const char *doing, cf_error *
 {
     if (code == MDB_MAP_FULL) {
         return cfi_fail(error, CF_E_LIMIT, "%s: the store is full (%zu bytes); raise store.lmdb.size", store->folder,
-                        store->map_size);
+                        store->size_max);
     }
     if (code == ENOSPC) {
         return cfi_fail(error, CF_E_LIMIT, "%s: no space left on the disk of the store", store->folder);
@@ -80,6 +84,40 @@ static cf_status open_database(lmdb *store, cf_error *error)
     return code == 0 ? CF_OK : fail(store, code, "commit", error);
 }
 
+/* Bytes of the file up to the last page that was ever used. */
+static int measure(const lmdb *store, size_t *size_out)
+{
+    MDB_envinfo information;
+    const int code = mdb_env_info(store->env, &information);
+    if (code == 0) {
+        *size_out = (information.me_last_pgno + 1) * store->page_size;
+    }
+    return code;
+}
+
+/* The map is larger than the store may become, and than it is, by the reserve. */
+static int open_environment(lmdb *store, bool power_safe)
+{
+    MDB_stat information;
+    size_t size;
+    int dead;
+    int code = mdb_env_set_mapsize(store->env, store->size_max + RESERVE);
+    if (code == 0) {
+        code = mdb_env_open(store->env, store->folder, MDB_NOTLS | (power_safe ? 0u : MDB_NOSYNC), 0666);
+    }
+    if (code == 0) {
+        code = mdb_reader_check(store->env, &dead);
+    }
+    if (code == 0) {
+        code = mdb_env_stat(store->env, &information);
+    }
+    if (code == 0) {
+        store->page_size = information.ms_psize;
+        code = measure(store, &size);
+    }
+    return code == 0 && size > store->size_max ? mdb_env_set_mapsize(store->env, size + RESERVE) : code;
+}
+
 static cf_status lmdb_open(void *self, const cfi_store_options *options, cf_error *error)
 {
     lmdb *store = self;
@@ -91,20 +129,13 @@ static cf_status lmdb_open(void *self, const cfi_store_options *options, cf_erro
     }
     CFI_TRY(cfi_folder_make(store->folder, error));
     CFI_TRY(take_lock(store, error));
-    store->map_size = options->size_max > 0 ? (size_t)options->size_max : MAP_SIZE_DEFAULT;
+    store->size_max = options->size_max > 0 ? (size_t)options->size_max : SIZE_DEFAULT;
     int code = mdb_env_create(&store->env);
     if (code != 0) {
         store->env = NULL;
         return fail(store, code, "create", error);
     }
-    code = mdb_env_set_mapsize(store->env, store->map_size);
-    if (code == 0) {
-        code = mdb_env_open(store->env, store->folder, MDB_NOTLS | (options->power_safe ? 0u : MDB_NOSYNC), 0666);
-    }
-    int dead;
-    if (code == 0) {
-        code = mdb_reader_check(store->env, &dead);
-    }
+    code = open_environment(store, options->power_safe);
     return code == 0 ? open_database(store, error) : fail(store, code, "open", error);
 }
 
@@ -147,6 +178,7 @@ typedef struct change {
     const char *key;
     const MDB_val *expected; /* NULL: absent */
     const MDB_val *value;    /* NULL: remove whatever is there */
+    int room;                /* of check_room */
 } change;
 
 /* The code of LMDB; MDB_KEYEXIST when something else than expected is there. */
@@ -170,11 +202,76 @@ static int change_in(MDB_txn *txn, MDB_dbi database, const change *wanted)
                     (old.mv_size > 0 && memcmp(old.mv_data, expected->mv_data, old.mv_size) != 0))) {
         return MDB_KEYEXIST;
     }
+    if (wanted->room != 0) {
+        return wanted->room; /* not earlier: a full store still says what it holds already */
+    }
     MDB_val value = *wanted->value;
     return mdb_put(txn, database, &name, &value, 0);
 }
 
-static int commit_change(lmdb *store, const change *wanted)
+/* LMDB's own list of free pages is database 0: by transaction, each record an array led by its length. */
+static int count_free(MDB_txn *txn, size_t *pages_out)
+{
+    MDB_cursor *cursor;
+    MDB_val transaction, pages;
+    int code = mdb_cursor_open(txn, 0, &cursor);
+    if (code != 0) {
+        return code;
+    }
+    *pages_out = 0;
+    while ((code = mdb_cursor_get(cursor, &transaction, &pages, MDB_NEXT)) == 0) {
+        *pages_out += *(const size_t *)pages.mv_data;
+    }
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+/* MDB_MAP_FULL when a new value of this size would take more than the store's size. Pages that were freed are counted
+ * only when the file has grown to its limit. */
+static int check_room(lmdb *store, size_t size)
+{
+    enum { TREE_PAGES = 4 };
+    size_t used, free_pages;
+    const size_t needed = size + TREE_PAGES * store->page_size;
+    int code = measure(store, &used);
+    if (code != 0 || used + needed <= store->size_max) {
+        return code;
+    }
+    MDB_txn *txn;
+    code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    if (code != 0) {
+        return code;
+    }
+    code = count_free(txn, &free_pages);
+    mdb_txn_abort(txn);
+    if (code != 0) {
+        return code;
+    }
+    return used + needed <= store->size_max + free_pages * store->page_size ? 0 : MDB_MAP_FULL;
+}
+
+/* A commit that changes nothing: what the commit before it has freed may be used from now on. */
+static int let_pages_go(lmdb *store)
+{
+    char scratch[SCRATCH_KEY_SIZE] = {0};
+    MDB_val name = {sizeof scratch, scratch}, value = {0, scratch};
+    MDB_txn *txn;
+    int code = mdb_txn_begin(store->env, NULL, 0, &txn);
+    if (code != 0) {
+        return code;
+    }
+    code = mdb_put(txn, store->database, &name, &value, 0);
+    if (code == 0) {
+        code = mdb_del(txn, store->database, &name, NULL);
+    }
+    if (code != 0) {
+        mdb_txn_abort(txn);
+        return code;
+    }
+    return mdb_txn_commit(txn);
+}
+
+static int commit_once(lmdb *store, const change *wanted)
 {
     MDB_txn *txn;
     const int code = mdb_txn_begin(store->env, NULL, 0, &txn);
@@ -189,6 +286,16 @@ static int commit_change(lmdb *store, const change *wanted)
     return mdb_txn_commit(txn);
 }
 
+static int commit_change(lmdb *store, const change *wanted)
+{
+    int code = commit_once(store, wanted);
+    if (code == MDB_MAP_FULL) {
+        code = let_pages_go(store);
+        code = code == 0 ? commit_once(store, wanted) : code;
+    }
+    return code;
+}
+
 static cf_status lmdb_cas(void *self, const char *key, const void *expected, size_t expected_size, const void *value,
                           size_t size, cf_error *error)
 {
@@ -196,7 +303,9 @@ static cf_status lmdb_cas(void *self, const char *key, const void *expected, siz
     end_read(store);
     CFI_TRY(cfi_store_check(key, size, error));
     const MDB_val old = {expected_size, (void *)(uintptr_t)expected}, new = {size, (void *)(uintptr_t)value};
-    const int code = commit_change(store, &(change){key, expected != NULL ? &old : NULL, &new});
+    const bool is_small = expected != NULL && size <= SMALL_VALUE;
+    const int room = is_small ? 0 : check_room(store, size);
+    const int code = commit_change(store, &(change){key, expected != NULL ? &old : NULL, &new, room});
     return code == 0              ? CF_OK
            : code == MDB_KEYEXIST ? cfi_fail(error, CF_E_EXISTS, "%s: the store holds something else", key)
                                   : fail(store, code, key, error);
@@ -221,16 +330,7 @@ static cf_status lmdb_remove(void *self, const char *key, cf_error *error)
     lmdb *store = self;
     end_read(store);
     CFI_TRY(cfi_store_check(key, 0, error));
-    const change removal = {key, NULL, NULL};
-    int code = commit_change(store, &removal);
-    if (code == MDB_MAP_FULL) {
-        code = mdb_env_set_mapsize(store->env, store->map_size + REMOVE_RESERVE);
-        if (code == 0) {
-            code = commit_change(store, &removal);
-            const int back = mdb_env_set_mapsize(store->env, store->map_size); /* or what is used, when that is more */
-            code = code != 0 ? code : back;
-        }
-    }
+    const int code = commit_change(store, &(change){key, NULL, NULL, 0});
     return code == 0 ? CF_OK : fail(store, code, key, error);
 }
 

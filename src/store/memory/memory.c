@@ -72,7 +72,8 @@ static cf_status set(memory *store, const char *key, const void *value, size_t s
     entry *old = find(store, key);
     const size_t bytes = store->bytes - (old != NULL ? old->size : 0) + size + (old != NULL ? 0 : strlen(key));
     if (store->bytes_max != 0 && bytes > store->bytes_max) {
-        return cfi_fail(error, CF_E_LIMIT, "%s: the memory store is full (%zu bytes)", key, store->bytes_max);
+        return cfi_fail(error, CF_E_LIMIT, "%s: the memory store is full (%zu bytes); raise its size", key,
+                        store->bytes_max);
     }
     void *copy = cfi_calloc(size, 1);
     if (copy == NULL) {
@@ -104,6 +105,7 @@ static cf_status set(memory *store, const char *key, const void *value, size_t s
 
 static cf_status memory_get(void *self, const char *key, const void **value_out, size_t *size_out, cf_error *error)
 {
+    CFI_TRY(cfi_store_check(key, 0, error));
     const entry *found = find(self, key);
     if (found == NULL) {
         return cfi_fail(error, CF_E_NOT_FOUND, "%s: not in the store", key);
@@ -136,7 +138,7 @@ static cf_status memory_cas(void *self, const char *key, const void *expected, s
 
 static cf_status memory_remove(void *self, const char *key, cf_error *error)
 {
-    (void)error;
+    CFI_TRY(cfi_store_check(key, 0, error));
     memory *store = self;
     entry *found = find(store, key);
     if (found != NULL) {

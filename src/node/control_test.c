@@ -1,0 +1,238 @@
+/* Both sides of the control socket: the server on a thread of its own, the client and hostile peers here. */
+#include "node/control.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "node/control_server.h"
+
+enum { BIG = 3 << 20, PATIENCE_MS = 20000 };
+
+static char folder[] = "/tmp/cf-control-XXXXXX";
+static char path[64];
+
+typedef struct serving {
+    uv_loop_t loop;
+    uv_async_t end;
+    cfi_control_server *server;
+    pthread_t thread;
+} serving;
+
+static serving served;
+
+/* "echo": the body; "big": BIG bytes; anything else fails. */
+static cf_status answer_for_test(void *user, const cfi_control_line *line, const char *body, char **answer_out,
+                                 size_t *size_out, cf_error *error)
+{
+    (void)user;
+    const bool is_big = strcmp(line->operation, "big") == 0;
+    const size_t size = is_big ? BIG : line->body_size;
+    if (!is_big && strcmp(line->operation, "echo") != 0) {
+        return cfi_fail(error, CF_E_USAGE, "no operation '%s' (%s)", line->operation, line->argument);
+    }
+    *answer_out = cfi_calloc(size + 1, 1);
+    assert_non_null(*answer_out);
+    memset(*answer_out, 'x', size);
+    if (!is_big) {
+        memcpy(*answer_out, body, size);
+    }
+    *size_out = size;
+    return CF_OK;
+}
+
+static void end_loop(uv_async_t *async)
+{
+    cfi_control_server_close(served.server);
+    uv_close((uv_handle_t *)async, NULL);
+}
+
+static void *run_loop(void *argument)
+{
+    (void)argument;
+    uv_run(&served.loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    if (mkdtemp(folder) == NULL) {
+        return -1;
+    }
+    signal(SIGPIPE, SIG_IGN); /* as a node does */
+    snprintf(path, sizeof path, "%s/node", folder);
+    uv_loop_init(&served.loop);
+    uv_async_init(&served.loop, &served.end, end_loop);
+    if (cfi_control_server_open(&served.loop, path, answer_for_test, NULL, &served.server, NULL) != CF_OK) {
+        return -1;
+    }
+    return pthread_create(&served.thread, NULL, run_loop, NULL);
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    uv_async_send(&served.end);
+    pthread_join(served.thread, NULL);
+    const bool is_removed = access(path, F_OK) != 0;
+    return uv_loop_close(&served.loop) == 0 && is_removed && rmdir(folder) == 0 ? 0 : -1;
+}
+
+static int dial(void)
+{
+    struct sockaddr_un address;
+    const int dialled = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(cfi_control_address(path, &address, NULL), CF_OK);
+    assert_int_equal(connect(dialled, (struct sockaddr *)&address, sizeof address), 0);
+    return dialled;
+}
+
+static void expect_echo(const char *body, size_t size)
+{
+    char *answer = NULL;
+    size_t answer_size = 0;
+    cf_error error = {0};
+    assert_int_equal(cfi_control_ask(path, "echo", NULL, body, size, PATIENCE_MS, &answer, &answer_size, &error),
+                     CF_OK);
+    assert_int_equal(answer_size, size);
+    assert_memory_equal(answer, body, size);
+    cfi_free(answer);
+}
+
+static void a_body_comes_back(void **state)
+{
+    (void)state;
+    char *body = cfi_calloc(BIG, 1);
+    assert_non_null(body);
+    for (int i = 0; i < BIG; i++) {
+        body[i] = (char)(i * 7);
+    }
+    expect_echo("", 0);
+    expect_echo("one\ntwo", 7);
+    expect_echo(body, BIG);
+    cfi_free(body);
+}
+
+static void an_error_is_told(void **state)
+{
+    (void)state;
+    char *answer = NULL;
+    size_t size = 0;
+    cf_error error = {0};
+    assert_int_equal(cfi_control_ask(path, "nonsense", "KEY", NULL, 0, PATIENCE_MS, &answer, &size, &error),
+                     CF_E_USAGE);
+    assert_non_null(strstr(error.text, "no operation 'nonsense' (KEY)"));
+    assert_null(answer);
+    assert_int_equal(cfi_control_ask(path, "two words", NULL, NULL, 0, PATIENCE_MS, &answer, &size, &error),
+                     CF_E_LIMIT);
+    assert_int_equal(cfi_control_ask("/tmp/cf-no-such-folder/x", "status", NULL, NULL, 0, 10, &answer, &size, &error),
+                     CF_E_NOT_FOUND);
+}
+
+static void the_socket_is_private(void **state)
+{
+    (void)state;
+    struct stat about;
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(about.st_mode & 0777, 0600);
+}
+
+static void peers_that_hang_or_do_not_read_stall_nobody(void **state)
+{
+    (void)state;
+    int silent[CFI_CONTROL_CONNECTIONS_MAX - 1];
+    for (int i = 0; i < CFI_CONTROL_CONNECTIONS_MAX - 1; i++) {
+        silent[i] = dial();
+        const char *text = i % 2 == 0 ? "big - 0\n" : "ech"; /* never read; never finished */
+        assert_int_equal(send(silent[i], text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+    }
+    expect_echo("still there", 11);
+    for (int i = 0; i < CFI_CONTROL_CONNECTIONS_MAX - 1; i++) {
+        close(silent[i]);
+    }
+    expect_echo("and later", 9);
+}
+
+static void garbage_is_answered_and_the_connection_closed(void **state)
+{
+    (void)state;
+    static const char *const garbage[] = {"\n", "status\n", "status - -1\n", "status - 01\n", "status - 99999999999999999\n",
+                                          "status  0\n", "status - 0 0\n", "\x01\x02 - 0\n", "a_very_long_operation - 0\n"};
+    for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
+        char answer[256] = "";
+        const int dialled = dial();
+        assert_int_equal(send(dialled, garbage[i], strlen(garbage[i]), MSG_NOSIGNAL), (ssize_t)strlen(garbage[i]));
+        assert_true(recv(dialled, answer, sizeof answer - 1, MSG_WAITALL) > 0);
+        assert_non_null(strstr(answer, "error "));
+        assert_non_null(strstr(answer, "not a request"));
+        close(dialled);
+    }
+    char endless[CFI_CONTROL_LINE_MAX], answer[256] = "";
+    memset(endless, 'a', sizeof endless);
+    const int dialled = dial();
+    assert_int_equal(send(dialled, endless, sizeof endless, MSG_NOSIGNAL), sizeof endless);
+    assert_true(recv(dialled, answer, sizeof answer - 1, MSG_WAITALL) > 0);
+    assert_non_null(strstr(answer, "the first line is longer"));
+    close(dialled);
+}
+
+static void the_client_trusts_no_answer(void **state)
+{
+    (void)state;
+    bool is_ok = false;
+    size_t size = 0, used = 7;
+    assert_int_equal(cfi_control_answer_read("ok 12", 5, &is_ok, &size, &used, NULL), CF_OK);
+    assert_int_equal(used, 0);
+    assert_int_equal(cfi_control_answer_read("ok 12\nabc", 9, &is_ok, &size, &used, NULL), CF_OK);
+    assert_true(is_ok && size == 12 && used == 6);
+    assert_int_equal(cfi_control_answer_read("error 3\n", 8, &is_ok, &size, &used, NULL), CF_OK);
+    assert_true(!is_ok && size == 3);
+    assert_int_equal(cfi_control_answer_read("ok 999999999999\n", 16, &is_ok, &size, &used, NULL), CF_E_DATA);
+    assert_int_equal(cfi_control_answer_read("fine 1\n", 7, &is_ok, &size, &used, NULL), CF_E_DATA);
+    assert_int_equal(cfi_control_answer_read("ok\n", 3, &is_ok, &size, &used, NULL), CF_E_DATA);
+}
+
+static void a_silent_server_is_given_up(void **state)
+{
+    (void)state;
+    char quiet[80];
+    char *answer = NULL;
+    size_t size = 0;
+    cf_error error = {0};
+    struct sockaddr_un address;
+    snprintf(quiet, sizeof quiet, "%s/quiet", folder);
+    const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(cfi_control_address(quiet, &address, NULL), CF_OK);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(cfi_control_ask(quiet, "status", NULL, NULL, 0, 30, &answer, &size, &error), CF_E_IO);
+    assert_non_null(strstr(error.text, "no answer in time"));
+    close(listener);
+    unlink(quiet);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_body_comes_back),
+        cmocka_unit_test(an_error_is_told),
+        cmocka_unit_test(the_socket_is_private),
+        cmocka_unit_test(peers_that_hang_or_do_not_read_stall_nobody),
+        cmocka_unit_test(garbage_is_answered_and_the_connection_closed),
+        cmocka_unit_test(the_client_trusts_no_answer),
+        cmocka_unit_test(a_silent_server_is_given_up),
+    };
+    return cmocka_run_group_tests(tests, start, finish);
+}
