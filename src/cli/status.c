@@ -49,12 +49,12 @@ static int print_json(const cf_network *network, const cf_cluster_status *status
 static void print_header(const cli_terminal *terminal, const cf_network *network, const cf_cluster_status *status)
 {
     char head[CLI_NUMBER_SIZE], step[CLI_NUMBER_SIZE], end[CLI_NUMBER_SIZE], accuracy[CLI_NUMBER_SIZE];
-    const char *state = !status->is_running ? "stopped" : status->is_finished ? "finished" : "running";
+    const char *state = status->is_finished ? "finished" : status->is_running ? "running" : "stopped";
     fprintf(terminal->stream, "%s%s%s  %s  plan %" PRId64 "  epoch %" PRId64 "/%" PRId64 "\n",
             cli_style_code(terminal, CLI_BOLD), cf_network_name(network), cli_style_code(terminal, CLI_PLAIN), state,
             status->plan, status->epoch, status->epoch_count);
     if (!status->is_running) {
-        fprintf(terminal->stream, "go on with: cuttlefish up\n");
+        fprintf(terminal->stream, "nothing runs%s\n", status->is_finished ? "" : "; go on with: cuttlefish up");
         return;
     }
     fprintf(terminal->stream, "step %s of %s  HEAD %s  chain %s\n", cli_number_grouped(step, status->step),
