@@ -33,7 +33,8 @@ static bool keep_records(cfi_machine *machine, const cfi_machine_event *event)
 
 void part_start(cfi_machine *machine, const cfi_machine_event *event)
 {
-    machine->last_tag = event->boot << 32;
+    const uint64_t start[3] = {event->boot, machine->cluster->id, (uint64_t)machine->options.unit};
+    machine->last_tag = cfi_hash_bytes(start, sizeof start).low & ~(uint64_t)UINT32_MAX; /* no late answer fits */
     if (!keep_records(machine, event)) {
         part_out_of_memory(machine);
         return;

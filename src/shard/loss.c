@@ -258,7 +258,11 @@ static void evaluate_micro(cfi_machine *machine, const cfi_micro *micro, int64_t
 {
     loss_own *own = machine->own;
     const int set = micro->is_validation ? 0 : 1;
-    own->set_loss_sum[set] += (double)cfi_tree_sum(own->losses, micro->rows);
+    for (int64_t first = 0; first < micro->rows; first += machine->work->batch) { /* batch by batch, as `train` does */
+        const int64_t left = micro->rows - first;
+        own->set_loss_sum[set] +=
+            (double)cfi_tree_sum(own->losses + first, left < machine->work->batch ? left : machine->work->batch);
+    }
     own->set_correct[set] += correct;
     if (machine->next_micro == own->evaluations - 1) {
         end_evaluation(machine);

@@ -85,8 +85,7 @@ static cf_status shard_create(cfi_machine *machine, cf_error *error)
     own->leaf_nodes = cfi_tree_split(me->begin / own->stage->grain, leaves_of(me->end, own->stage->grain),
                                      leaves_of(own->stage->neurons, own->stage->grain), own->leaves);
     if (me->stage > 0) {
-        own->scratch = cfi_calloc((size_t)(own->leaf_nodes * own->stage->inputs), (size_t)cfi_work_rows_max(machine->work) *
-                                                                                     sizeof(float));
+        own->scratch = cfi_calloc((size_t)(own->leaf_nodes * own->stage->inputs), (size_t)machine->work->batch * sizeof(float));
         if (own->scratch == NULL) {
             return cfi_fail_memory(error, "input gradients");
         }
@@ -94,7 +93,7 @@ static cf_status shard_create(cfi_machine *machine, cf_error *error)
     cfi_compute_options options = {
         .graph = machine->options.graph, .training = &machine->options.settings->training,
         .seed = machine->options.settings->seed, .stage = own->stage, .is_first = me->stage == 0, .begin = me->begin,
-        .end = me->end};
+        .end = me->end, .forward_rows = cfi_work_rows_max(machine->work)};
     cfi_dataset_byte_scale(&machine->options.settings->data, &options.scale, &options.shift);
     CFI_TRY(ops_of(machine)->shard_new(&options, &own->compute, error));
     machine->neuron_size = ops_of(machine)->neuron_state_size(own->compute);

@@ -59,7 +59,7 @@ static cf_status source_create(cfi_machine *machine, cf_error *error)
     const cfi_stage *first = &machine->cluster->stages[0];
     machine->reader_count = first->unit_count;
     machine->readers = cfi_calloc((size_t)first->unit_count, sizeof *machine->readers);
-    own->indices = cfi_calloc((size_t)settings->training.batch, sizeof *own->indices);
+    own->indices = cfi_calloc((size_t)cfi_work_rows_max(machine->work), sizeof *own->indices);
     if (machine->readers == NULL || own->indices == NULL) {
         return cfi_fail_memory(error, "the source");
     }

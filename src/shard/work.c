@@ -11,6 +11,16 @@ int64_t cfi_work_rows(const cfi_work *work, int64_t step)
     return left < work->batch ? left : work->batch;
 }
 
+enum { EVALUATION_ROWS = 128 };
+
+/* Evaluations need no small pieces: whole batches, as many as stay small in memory. `train` adds up the loss batch by
+ * batch, and so does the loss here. */
+int64_t cfi_work_rows_max(const cfi_work *work)
+{
+    const int64_t batches = EVALUATION_ROWS / work->batch;
+    return work->batch * (batches > 1 ? batches : 1);
+}
+
 static int64_t pieces(int64_t count, int64_t size)
 {
     return (count + size - 1) / size;
@@ -24,7 +34,8 @@ static bool is_evaluated(const cfi_work *work, int64_t step)
 int64_t cfi_work_evaluations(const cfi_work *work, int64_t step)
 {
     return is_evaluated(work, step)
-               ? pieces(work->validation_count, work->batch) + pieces(work->test_count, work->batch) : 0;
+               ? pieces(work->validation_count, cfi_work_rows_max(work)) +
+                     pieces(work->test_count, cfi_work_rows_max(work)) : 0;
 }
 
 int64_t cfi_work_micros(const cfi_work *work, int64_t step)
@@ -43,7 +54,7 @@ static void cut(int64_t count, int64_t size, int64_t index, cfi_micro *micro)
 cfi_micro cfi_work_micro(const cfi_work *work, int64_t step, int64_t micro)
 {
     cfi_micro result = {.slot = CFI_SLOT_FORWARD};
-    const int64_t validations = pieces(work->validation_count, work->batch);
+    const int64_t size = cfi_work_rows_max(work), validations = pieces(work->validation_count, size);
     const int64_t evaluations = cfi_work_evaluations(work, step);
     if (micro >= evaluations) {
         result.is_training = true;
@@ -51,16 +62,11 @@ cfi_micro cfi_work_micro(const cfi_work *work, int64_t step, int64_t micro)
         cut(cfi_work_rows(work, step), work->batch / work->micro_batches, micro - evaluations, &result);
     } else if (micro < validations) {
         result.is_validation = true;
-        cut(work->validation_count, work->batch, micro, &result);
+        cut(work->validation_count, size, micro, &result);
     } else {
-        cut(work->test_count, work->batch, micro - validations, &result);
+        cut(work->test_count, size, micro - validations, &result);
     }
     return result;
-}
-
-int64_t cfi_work_rows_max(const cfi_work *work)
-{
-    return work->batch;
 }
 
 bool cfi_work_is_chain_step(const cfi_work *work, int64_t step, int64_t end)

@@ -10,7 +10,7 @@
 
 static cfi_work some_work(void)
 {
-    return (cfi_work){.train_count = 100, .validation_count = 20, .test_count = 33, .batch = 32, .sample_grain = 8,
+    return (cfi_work){.train_count = 100, .validation_count = 20, .test_count = 133, .batch = 32, .sample_grain = 8,
                       .micro_batches = 4, .steps_per_epoch = 4, .step_count = 10, .chain_every = 3, .persist_every = 4,
                       .window = 8};
 }
@@ -38,15 +38,15 @@ static void an_epoch_ends_with_evaluations_before_the_next_step(void **state)
     const cfi_work work = some_work();
     assert_int_equal(cfi_work_evaluations(&work, 0), 0);
     assert_int_equal(cfi_work_evaluations(&work, 3), 0);
-    assert_int_equal(cfi_work_evaluations(&work, 4), 3); /* 20 of validation, 32 and 1 of test */
+    assert_int_equal(cfi_work_evaluations(&work, 4), 3); /* 20 of validation, 128 and 5 of test */
     assert_int_equal(cfi_work_micros(&work, 4), 7);
     const cfi_micro validation = cfi_work_micro(&work, 4, 0), test = cfi_work_micro(&work, 4, 2);
     assert_true(validation.is_validation && !validation.is_training);
     assert_int_equal(validation.slot, CFI_SLOT_FORWARD);
     assert_int_equal(validation.rows, 20);
     assert_true(!test.is_validation && !test.is_training);
-    assert_int_equal(test.first, 32);
-    assert_int_equal(test.rows, 1);
+    assert_int_equal(test.first, 128);
+    assert_int_equal(test.rows, 5);
     assert_true(cfi_work_micro(&work, 4, 3).is_training);
     assert_int_equal(cfi_work_micro(&work, 4, 3).slot, 0);
 }
