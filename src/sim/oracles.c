@@ -104,6 +104,19 @@ static int64_t frames_max(const sim_world *world, const cfi_cluster *plan)
     return (work->window + work->persist_every + 2) * each * 2 * plan->unit_count;
 }
 
+/* What a unit has done beyond HEAD is what its death costs; and nobody goes beyond the barrier of a coming plan. */
+static void check_ahead(sim_world *world, const cfi_cluster *plan, const char *name, int64_t step)
+{
+    const cfi_head *head = &world->keeper.head;
+    if (step > world->keeper.highest + plan->work.window) {
+        sim_violate(world, 7, "%s is at step %" PRId64 " while HEAD was never beyond %" PRId64 "; the window is %" PRId64,
+                    name, step, world->keeper.highest, plan->work.window);
+    } else if (world->keeper.has_head && head->plan == plan->id && step > head->limit) {
+        sim_violate(world, 7, "%s is at step %" PRId64 ", beyond the barrier %" PRId64 " of the coming plan", name, step,
+                    head->limit);
+    }
+}
+
 void sim_check_unit(sim_world *world, const sim_process *process, const sim_unit *unit)
 {
     const cfi_cluster *plan = &world->plans[process->plan];
@@ -115,9 +128,8 @@ void sim_check_unit(sim_world *world, const sim_process *process, const sim_unit
         sim_violate(world, 6, "%s holds %" PRId64 " frames in and %" PRId64 " out; the bound is %" PRId64, name,
                     status.inbox_frames, status.outbox_frames, most);
     }
-    if (plan->units[unit->index].kind != CFI_UNIT_CONTROLLER && status.step - status.head > plan->work.window + 1) {
-        sim_violate(world, 7, "%s is at step %" PRId64 " and HEAD at %" PRId64 "; the window is %" PRId64, name,
-                    status.step, status.head, plan->work.window);
+    if (plan->units[unit->index].kind != CFI_UNIT_CONTROLLER) {
+        check_ahead(world, plan, name, status.step);
     }
 }
 
