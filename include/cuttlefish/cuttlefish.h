@@ -156,8 +156,8 @@ CF_API cf_plan_summary cf_plan_get_summary(const cf_plan *plan);
 CF_API cf_plan_layer cf_plan_get_layer(const cf_plan *plan, size_t index); /* index < layer_count */
 CF_API void cf_plan_free(cf_plan *plan);
 
-/* The network in containers, by a cost model with fixed constants, the measured FLOP/s and `threads` cores to a host. All
- * for one step. Texts are the plan's own and last until it is placed again or freed. */
+/* The network in containers, by a cost model with fixed constants, the measured FLOP/s and `threads` cores to a host.
+ * All for one step. Texts are the plan's own and last until it is placed again or freed. */
 typedef struct cf_plan_cluster {
     int64_t container_count, unit_count;        /* 0 before cf_plan_place */
     int64_t memory_bytes, messages, message_bytes;

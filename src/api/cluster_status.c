@@ -6,6 +6,7 @@
 
 #include "api/cluster.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/text.h"
 
 static double real_of(json_t *unit, const char *key)
@@ -120,6 +121,13 @@ static void begin_status(const cf_cluster *cluster, cf_cluster_status *status)
     status->test_loss = status->test_accuracy = (double)NAN;
 }
 
+/* Of a cluster that is stopped: whether cf_cluster_wait saw its end. */
+static bool has_result(const cf_cluster *cluster)
+{
+    char path[CFI_PATH_SIZE_MAX];
+    return cfi_path_join(path, sizeof path, cluster->run_folder, "result.json", NULL) == CF_OK && cfi_file_exists(path);
+}
+
 cf_status cf_cluster_get_status(cf_cluster *cluster, cf_cluster_status *status_out, cf_error *error)
 {
     cfi_container_report *reports = NULL;
@@ -139,6 +147,7 @@ cf_status cf_cluster_get_status(cf_cluster *cluster, cf_cluster_status *status_o
     cfi_free(reports);
     status.container_count = (size_t)count;
     status.is_running = count > 0;
+    status.is_finished = status.is_finished || (count == 0 && has_result(cluster));
     status.step = status.step < status.head ? status.head : status.step;
     status.epoch = (status.step > 0 ? status.step - 1 : 0) / cluster->plan.work.steps_per_epoch + 1;
     *status_out = status;

@@ -35,7 +35,7 @@ typedef struct cli_arguments cli_arguments;
 typedef struct cli_command {
     const char *name;            /* one or two words: "train", "data show" */
     const char *operands;        /* "FILE INPUT" in the help text; the first is always FILE where `takes_file` */
-    const char *summary;         /* one line */
+    const char *summary;         /* one line; NULL: hidden, not for people */
     const char *details;         /* more help, or NULL */
     const cli_option *options;   /* its own; ends with a NULL name; may be NULL */
     bool takes_file;             /* FILE, -f, --set, --seed */
@@ -145,6 +145,16 @@ void cli_progress_free(cli_progress *progress); /* leaves the cursor on a fresh 
 void cli_pictures_print(const cli_terminal *terminal, const int64_t shape[3], const float *const *pixels,
                         const char *const *labels, int count);
 
+/* ---- train.c: the end of a training, by whichever way ---- */
+
+void cli_result_print(const cf_network *network, const cf_train_result *result);
+int cli_result_print_json(const cf_network *network, const cf_train_result *result); /* the exit code */
+
+/* ---- cluster.c ---- */
+
+/* The network and its cluster, as the arguments name them; says why not, and returns the exit code. Free both. */
+int cli_cluster_open(const cli_arguments *arguments, cf_network **network_out, cf_cluster **cluster_out);
+
 /* ---- the commands ---- */
 
 extern const cli_command cli_commands[]; /* ends with a NULL name */
@@ -161,11 +171,20 @@ int cli_evaluate(const cli_arguments *arguments);
 int cli_data_get(const cli_arguments *arguments);
 int cli_data_show(const cli_arguments *arguments);
 int cli_data_batches(const cli_arguments *arguments);
+int cli_up(const cli_arguments *arguments);
+int cli_status(const cli_arguments *arguments);
+int cli_logs(const cli_arguments *arguments);
+int cli_scale(const cli_arguments *arguments);
+int cli_down(const cli_arguments *arguments);
+int cli_chaos(const cli_arguments *arguments);
+int cli_supervise(const cli_arguments *arguments);
 int cli_simulate(const cli_arguments *arguments);
 int cli_version(const cli_arguments *arguments);
 int cli_help(const cli_arguments *arguments);
 
 extern const cli_option cli_check_options[], cli_config_options[], cli_plan_options[], cli_train_options[];
+extern const cli_option cli_up_options[], cli_status_options[], cli_logs_options[], cli_scale_options[];
+extern const cli_option cli_down_options[], cli_chaos_options[];
 extern const cli_option cli_predict_options[], cli_evaluate_options[];
 extern const cli_option cli_simulate_options[];
 extern const cli_option cli_data_get_options[], cli_data_show_options[], cli_data_batches_options[];

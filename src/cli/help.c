@@ -8,7 +8,7 @@ void cli_help_print(FILE *stream)
           "usage: cuttlefish COMMAND [FILE] [OPTIONS]\n\n",
           stream);
     for (const cli_command *command = cli_commands; command->name != NULL; command++) {
-        if (command->run != NULL) {
+        if (command->run != NULL && command->summary != NULL) {
             char usage[64];
             snprintf(usage, sizeof usage, "%s %s", command->name, command->operands);
             fprintf(stream, "  %-21s %s\n", usage, command->summary);
@@ -41,7 +41,7 @@ static void print_options(FILE *stream, const cli_option *options)
 void cli_command_help_print(FILE *stream, const cli_command *command)
 {
     fprintf(stream, "usage: cuttlefish %s%s%s [OPTIONS]\n\n%s\n", command->name,
-            command->operands[0] != '\0' ? " " : "", command->operands, command->summary);
+            command->operands[0] != '\0' ? " " : "", command->operands, command->summary != NULL ? command->summary : "for the command's own use");
     if (command->run == NULL) {
         fputs("\nNot available yet in this version.\n", stream);
         return;

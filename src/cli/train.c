@@ -20,7 +20,7 @@ static int on_event(void *user, const cf_event *event)
     return cli_signal_caught();
 }
 
-static int print_result_json(const cf_network *network, const cf_train_result *result)
+int cli_result_print_json(const cf_network *network, const cf_train_result *result)
 {
     return cli_json_print(json_pack(
         "{s:s, s:I, s:I, s:I, s:o, s:o, s:s, s:s, s:o, s:o, s:s, s:i}", "name", cf_network_name(network), "steps",
@@ -30,7 +30,7 @@ static int print_result_json(const cf_network *network, const cf_train_result *r
         cli_json_number(result->samples_per_second), "kernels", result->kernels, "threads", result->threads));
 }
 
-static void print_result(const cf_network *network, const cf_train_result *result)
+void cli_result_print(const cf_network *network, const cf_train_result *result)
 {
     char steps[CLI_NUMBER_SIZE], samples[CLI_NUMBER_SIZE], seconds[CLI_NUMBER_SIZE], rate[CLI_NUMBER_SIZE];
     char accuracy[CLI_NUMBER_SIZE];
@@ -83,9 +83,9 @@ static int train(const cli_arguments *arguments, const cf_network *network, cf_t
         return cli_fail(status, &error);
     }
     if (cli_option_get(arguments, "json") != NULL) {
-        return print_result_json(network, &result);
+        return cli_result_print_json(network, &result);
     }
-    print_result(network, &result);
+    cli_result_print(network, &result);
     return CLI_DONE;
 }
 

@@ -226,6 +226,62 @@ static void training_lands_in_its_fields(void **state)
     cfi_settings_fini(&settings);
 }
 
+static void placement_lands_in_its_fields(void **state)
+{
+    (void)state;
+    cfi_settings settings;
+    load_text("data: {dataset: mnist}\n"
+              "network: {layers: [{dense: {name: h, units: 30}}, {dense: {name: o, units: 10}}]}\n"
+              "placement:\n"
+              "  neurons_per_container: {h: 6}\n"
+              "  slots: 4\n"
+              "  hints: [{layer: h, zone: b, label: disk=ssd}, {together: [o, loss]}, {neuron: h.3, host: x}, "
+              "{apart: [h, o, source]}]\n"
+              "  hosts: [{name: x, zone: b, labels: [disk=ssd, gpu], cpu: 2.5, memory: 2GiB}, {name: y}]\n"
+              "neuron_types: {dense: {cpu: 0.5}, loss: {memory: 1GiB}}\n"
+              "messaging: {zeromq: {scheme: tcp, port: 5000}}\nstore: {lmdb: {size: 1GiB}}\ndeploy: docker\n"
+              "durability: power\npersist_every: 8\n",
+              NULL, &settings);
+    const cfi_placement_settings *placement = &settings.placement;
+    assert_true(settings.layers[0].neurons_per_container == 6 && settings.layers[1].neurons_per_container == 0);
+    assert_true(placement->slots == 4 && placement->hint_count == 4 && placement->host_count == 2);
+    assert_int_equal(placement->hints[0].kind, CFI_HINT_LAYER);
+    assert_string_equal(placement->hints[0].who, "h");
+    assert_string_equal(placement->hints[0].zone, "b");
+    assert_string_equal(placement->hints[0].label, "disk=ssd");
+    assert_true(placement->hints[1].kind == CFI_HINT_TOGETHER && placement->hints[1].member_count == 2);
+    assert_string_equal(placement->hints[1].members[1].text, "loss");
+    assert_int_equal(placement->hints[2].kind, CFI_HINT_NEURON);
+    assert_string_equal(placement->hints[2].host, "x");
+    assert_true(placement->hints[3].kind == CFI_HINT_APART && placement->hints[3].member_count == 3);
+    assert_string_equal(placement->hosts[0].labels[1].text, "gpu");
+    assert_true(placement->hosts[0].cpu == 2.5 && placement->hosts[0].memory == INT64_C(2) << 30);
+    assert_true(placement->hosts[1].label_count == 0 && placement->hosts[1].cpu == 0);
+    assert_true(placement->hosts[1].memory == 0);
+    assert_true(settings.neuron_types.dense.cpu == 0.5 && settings.neuron_types.dense.memory == INT64_C(32) << 20);
+    assert_true(settings.neuron_types.loss.cpu == 0.25 && settings.neuron_types.loss.memory == INT64_C(1) << 30);
+    assert_true(settings.running.scheme == CFI_SCHEME_TCP && settings.running.port == 5000);
+    assert_true(settings.running.store_size == INT64_C(1) << 30 && settings.running.deploy == CFI_DEPLOY_DOCKER);
+    assert_true(settings.running.durability == CFI_DURABILITY_POWER && settings.running.persist_every == 8);
+    assert_round_trip(&settings);
+    cfi_settings_fini(&settings);
+    static const char *const sets[] = {"placement.neurons_per_container=3", "messaging=kafka", "store=memory", NULL};
+    load_text(SMALLEST, sets, &settings);
+    assert_int_equal(settings.layers[0].neurons_per_container, 3);
+    assert_true(settings.running.messaging == CFI_MESSAGING_KAFKA && settings.running.store == CFI_STORE_KIND_MEMORY);
+    assert_true(settings.running.durability == CFI_DURABILITY_PROCESS && settings.running.persist_every == 0);
+    cfi_settings_fini(&settings);
+}
+
+static void two_hosts_may_not_share_a_name(void **state)
+{
+    (void)state;
+    assert_set_mistake("placement.hosts=[{name: x}, {name: x}]",
+                       "--set:0:0: placement.hosts[1].name: the name 'x' is that of placement.hosts[0] already\n");
+    assert_set_mistake("network.layers[0]={dense: {name: store, units: 1}}",
+                       "--set:0:0: network.layers[0].dense.name: 'store' is taken: it stands for the store itself\n");
+}
+
 static void every_optimizer_and_schedule_takes_its_own_keys(void **state)
 {
     (void)state;
@@ -655,6 +711,8 @@ static void every_failed_allocation_is_reported(void **state)
     (void)state;
     fail_each_allocation(SMALLEST "training: {optimizer: adam}\n", CF_OK);
     fail_each_allocation(SMALLEST "training: {optimizer: adm}\nsed: 2\nname: 3\nname: 4\n", CF_E_CONFIG);
+    fail_each_allocation(SMALLEST "placement: {hosts: [{name: x, labels: [a]}], hints: [{together: [source, loss]}]}\n",
+                         CF_OK);
     fail_each_allocation("a: [", CF_E_CONFIG);
 }
 
@@ -680,6 +738,8 @@ int main(void)
         cmocka_unit_test(a_short_file_gets_every_default),
         cmocka_unit_test(layers_land_in_their_fields),
         cmocka_unit_test(training_lands_in_its_fields),
+        cmocka_unit_test(placement_lands_in_its_fields),
+        cmocka_unit_test(two_hosts_may_not_share_a_name),
         cmocka_unit_test(every_optimizer_and_schedule_takes_its_own_keys),
         cmocka_unit_test(every_bare_word_of_a_choice_is_a_whole_choice),
         cmocka_unit_test(csv_keys_land_in_their_fields),

@@ -444,22 +444,22 @@ static const cfi_option placement_keys[] = {
      .text = "nodes that a container may hold"},
     END};
 
-#define NEEDS(field)                                                                                        \
-    {                                                                                                       \
-        REAL("cpu", "0.25", S(neuron_types.field.cpu), 0, 1024, ABOVE, "cores",                             \
-             "share of a processor for each container"),                                                    \
-            BYTES("memory", "32MiB", 0, S(neuron_types.field.memory), MEBIBYTE, "memory for each container"), \
-            END                                                                                             \
+#define NEEDS(field)                                                                                      \
+    {                                                                                                     \
+        REAL("cpu", "0.25", S(neuron_types.field.cpu), 0, 1024, ABOVE, "cores",                           \
+             "cores for each part; a container asks for the sum of its parts"),                           \
+            BYTES("memory", "32MiB", 0, S(neuron_types.field.memory), MEBIBYTE, "memory for each part"), \
+            END                                                                                           \
     }
 static const cfi_option dense_needs[] = NEEDS(dense);
 static const cfi_option conv2d_needs[] = NEEDS(conv2d);
 static const cfi_option source_needs[] = NEEDS(source);
 static const cfi_option loss_needs[] = NEEDS(loss);
 static const cfi_option neuron_type_keys[] = {
-    MAP("dense", "{}", dense_needs, "containers of dense layers"),
-    MAP("conv2d", "{}", conv2d_needs, "containers of convolutions"),
-    MAP("source", "{}", source_needs, "the container that makes the batches"),
-    MAP("loss", "{}", loss_needs, "the container that computes the loss"), END};
+    MAP("dense", "{}", dense_needs, "parts of dense layers"),
+    MAP("conv2d", "{}", conv2d_needs, "parts of convolutions"),
+    MAP("source", "{}", source_needs, "the part that makes the batches"),
+    MAP("loss", "{}", loss_needs, "the part that computes the loss"), END};
 
 static const cfi_option zeromq_keys[] = {
     WORD("scheme", "ipc", S(running.scheme), scheme_words, "ipc: sockets of this machine; tcp: ports"),

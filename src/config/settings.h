@@ -151,8 +151,8 @@ typedef struct cfi_placement_settings {
 } cfi_placement_settings;
 
 typedef struct cfi_needs {
-    double cpu;                       /* cores for each container                                      */
-    int64_t memory;                   /* bytes for each container                                      */
+    double cpu;                       /* cores for each part                                           */
+    int64_t memory;                   /* bytes for each part                                           */
 } cfi_needs;
 
 typedef struct cfi_neuron_types {

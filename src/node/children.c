@@ -17,7 +17,7 @@
 #include "node/node.h"
 #include "node/supervise.h"
 
-enum { FIRST_PAUSE_MS = 100, DESCRIPTORS_CLOSED = 256, LINE_SIZE = 512 };
+enum { FIRST_PAUSE_MS = 100, LINE_SIZE = 512 };
 
 int64_t cfi_now_ms(void)
 {
@@ -69,9 +69,7 @@ static int run_child(const cfi_children *children, const char *container, uint64
     }
     snprintf(name, sizeof name, "cf:%.12s", container);
     prctl(PR_SET_NAME, name);
-    for (int descriptor = STDERR_FILENO + 1; descriptor < DESCRIPTORS_CLOSED; descriptor++) {
-        close(descriptor);
-    }
+    children->close_inherited(children->owner);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* of the terminal: the supervisor is told, and tells its children */
     signal(SIGCHLD, SIG_DFL);

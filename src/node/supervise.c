@@ -255,6 +255,21 @@ static void close_all(supervisor *self)
     cfi_free(self->children.items);
 }
 
+/* In a child. Not every descriptor there is: libraries may hold some that they need after a fork too. */
+static void close_inherited(void *owner)
+{
+    supervisor *self = owner;
+    close(self->lock);
+    close(self->listener);
+    close(self->signals[0]);
+    close(self->signals[1]);
+    for (int i = 0; i < CFI_SUPERVISE_CONNECTIONS_MAX; i++) {
+        if (self->askers[i].socket >= 0) {
+            close_asker(&self->askers[i]);
+        }
+    }
+}
+
 /* ---- The loop ---- */
 
 static int next_ms(const supervisor *self)
@@ -337,6 +352,8 @@ int cfi_supervise(const cfi_supervise_options *options, bool *is_child_out)
     for (int i = 0; i < CFI_SUPERVISE_CONNECTIONS_MAX; i++) {
         self.askers[i].socket = -1;
     }
+    self.children.close_inherited = close_inherited;
+    self.children.owner = &self;
     *is_child_out = false;
     const cf_status status = open_all(&self, options->folder, &error);
     if (status == CF_OK) {

@@ -49,6 +49,8 @@ typedef struct cfi_children {
     const cfi_supervise_options *options;
     cfi_child *items;
     int count, capacity;
+    void (*close_inherited)(void *owner); /* in a child: what only the supervisor is to hold */
+    void *owner;
     bool is_stopping;
     int parent;          /* pid of the supervisor */
     int exit_code;       /* of this process, once is_child */

@@ -1,10 +1,12 @@
 /* A network cut into parts that run apart: stages, units, containers. What `plan` decides and every node reads.
  *
- * A stage is a layer with weights and the layers without that follow it (activation, pool, flatten and dropout belong to
- * the neuron or channel they follow). A shard is a contiguous range of a stage's neurons, cut at multiples of the layer's
- * grain. Units are what can be addressed: controller, store, source, loss and the shards. A container hosts one or more.
+ * A stage is a layer with weights and the layers without that follow it (activation, pool, flatten and dropout belong
+ * to the neuron or channel they follow). A shard is a contiguous range of a stage's neurons, cut at multiples of the
+ * layer's grain. Units are what can be addressed: controller, store, source, loss and the shards. A container hosts one
+ * or more.
  *
- * Plain values: no pointers into settings or graph, so that a plan can be stored and read elsewhere. Immutable once made. */
+ * Plain values: no pointers into settings or graph, so that a plan can be stored and read elsewhere. Immutable once
+ * made. */
 #ifndef CFI_PLAN_CLUSTER_H
 #define CFI_PLAN_CLUSTER_H
 
@@ -89,8 +91,8 @@ void cfi_cluster_fini(cfi_cluster *cluster); /* safe on a zeroed one */
 cf_status cfi_cluster_stages(const cfi_graph *graph, cfi_stage **stages_out, int *count_out, cf_error *error)
     __attribute__((warn_unused_result));
 
-/* The plan as JSON text and back. Reading trusts nothing: ranges must tile each stage at multiples of the grain, indices
- * be in range, counts within limits. *text_out is freed with cfi_free. CF_E_DATA, CF_E_MEMORY. */
+/* The plan as JSON text and back. Reading trusts nothing: ranges must tile each stage at multiples of the grain,
+ * indices be in range, counts within limits. *text_out is freed with cfi_free. CF_E_DATA, CF_E_MEMORY. */
 cf_status cfi_cluster_print(const cfi_cluster *cluster, char **text_out, cf_error *error)
     __attribute__((warn_unused_result));
 cf_status cfi_cluster_parse(const char *text, size_t length, cfi_cluster *cluster_out, cf_error *error)

@@ -10,13 +10,12 @@
 
 /* ---- The constants ---- */
 
-/* Orders of magnitude of one 2-core x86 machine of 2024; docs say so wherever a prediction is shown. */
+/* Assumed orders of magnitude, fitted to no run of containers yet; only where a comment says so is one measured. */
 #define CORE_FLOPS 10e9            /* small matrices, one core: where `plan` has measured, that is used instead */
 #define CORES 4                    /* a usual small host */
-#define MESSAGE_SECONDS 6e-6       /* sealing or checking a frame, and libzmq's share: 0.9-1.2 M round trips/s pipelined
-                                    * over four threads, and a wake-up now and then */
+#define MESSAGE_SECONDS 6e-6       /* processor time of a frame at one end: sealing or checking, the queue, a wake-up */
 #define BYTE_SECONDS 0.25e-9       /* checksum and one copy: about 4 GB/s */
-#define HOP_SECONDS 36e-6          /* half of a ZeroMQ round trip over ipc on a quiet machine */
+#define HOP_SECONDS 36e-6          /* measured: half of a ZeroMQ round trip (72 us) over ipc on a quiet machine */
 #define HOST_HOP_SECONDS 200e-6    /* between machines of one zone, one way, with the stack */
 #define HOST_BYTE_SECONDS 0.8e-9   /* 10 Gbit/s */
 #define SYNC_SECONDS 2e-3          /* fsync of an SSD without a capacitor */
@@ -83,8 +82,9 @@ static int64_t stage_nodes(const cfi_cluster *cluster, int stage_index)
     return nodes;
 }
 
+/* nodes_in: that all shards of the next stage send. */
 static void cost_shard(const cfi_cost_options *options, const cfi_cluster *cluster, const cfi_unit *unit,
-                       cfi_cost_part *part)
+                       int64_t nodes_in, cfi_cost_part *part)
 {
     const cfi_stage *stage = &cluster->stages[unit->stage];
     const cfi_layer *layer = &options->graph->layers[stage->layer];
@@ -94,7 +94,6 @@ static void cost_shard(const cfi_cost_options *options, const cfi_cluster *clust
     const int64_t before = is_first ? 1 : cluster->stages[unit->stage - 1].unit_count;
     const int64_t after = is_last ? 1 : cluster->stages[unit->stage + 1].unit_count;
     const int64_t value = (int64_t)sizeof(float), clip = options->settings->training.clip_norm > 0 ? 1 : 0;
-    const int64_t nodes_in = is_last ? 1 : stage_nodes(cluster, unit->stage + 1);
     const int64_t back = is_first ? 0 : node_count(stage, unit) * stage->inputs * batch * value;
     const int64_t forward_flops = cfi_layer_forward_flops(layer) / stage->neurons * neurons;
     const int64_t copies = optimizer_copies(&options->settings->training.optimizer);
@@ -113,17 +112,14 @@ static void cost_shard(const cfi_cost_options *options, const cfi_cluster *clust
            0.5);
 }
 
-void cfi_cost_unit(const cfi_cost_options *options, const cfi_cluster *cluster, int unit, cfi_cost_part *part_out)
+static void cost_service(const cfi_cost_options *options, const cfi_cluster *cluster, cfi_unit_kind kind,
+                         cfi_cost_part *part_out)
 {
     const int64_t batch = cluster->work.batch, micro = cluster->work.micro_batches, value = (int64_t)sizeof(float);
     const cfi_stage *first = &cluster->stages[0], *last = &cluster->stages[cluster->stage_count - 1];
     const int64_t shards = cluster->unit_count - CFI_UNIT_INDEX_SHARDS;
     const int64_t clip = options->settings->training.clip_norm > 0 ? shards : 0;
-    memset(part_out, 0, sizeof *part_out);
-    switch (cluster->units[unit].kind) {
-    case CFI_UNIT_SHARD:
-        cost_shard(options, cluster, &cluster->units[unit], part_out);
-        return;
+    switch (kind) {
     case CFI_UNIT_SOURCE:
         part_out->messages_in = 1;
         part_out->messages_out = micro * (first->unit_count + 1);
@@ -139,9 +135,25 @@ void cfi_cost_unit(const cfi_cost_options *options, const cfi_cluster *cluster, 
         part_out->memory = (cluster->work.window + INBOX_STEPS + 2) * batch * last->outputs * value;
         finish(options, part_out, (double)(batch * last->outputs * 20), 0, 1);
         return;
+    case CFI_UNIT_SHARD:
     case CFI_UNIT_CONTROLLER:
     case CFI_UNIT_STORE:
         return; /* beside the step: a report and a head for each durable state */
+    }
+}
+
+void cfi_cost_units(const cfi_cost_options *options, const cfi_cluster *cluster, cfi_cost_part *parts_out)
+{
+    memset(parts_out, 0, (size_t)cluster->unit_count * sizeof *parts_out);
+    for (int i = 0; i < CFI_UNIT_INDEX_SHARDS; i++) {
+        cost_service(options, cluster, cluster->units[i].kind, &parts_out[i]);
+    }
+    for (int i = 0; i < cluster->stage_count; i++) {
+        const cfi_stage *stage = &cluster->stages[i];
+        const int64_t nodes_in = i + 1 < cluster->stage_count ? stage_nodes(cluster, i + 1) : 1;
+        for (int j = stage->first_unit; j < stage->first_unit + stage->unit_count; j++) {
+            cost_shard(options, cluster, &cluster->units[j], nodes_in, &parts_out[j]);
+        }
     }
 }
 
@@ -156,6 +168,7 @@ typedef struct phase {
 typedef struct estimate {
     const cfi_cost_options *options;
     const cfi_cluster *cluster;
+    const cfi_cost_part *parts; /* (units) */
     double *busy;     /* (containers) in the phase at hand */
     double *host;     /* (containers) of the host, kept at its first container */
     int *host_of;     /* (containers) first container on the same host */
@@ -181,10 +194,8 @@ static phase run_phase(estimate *e, int first, int last, bool is_backward)
     memset(e->busy, 0, (size_t)count * sizeof *e->busy);
     memset(e->host, 0, (size_t)count * sizeof *e->host);
     for (int i = first; i <= last; i++) {
-        cfi_cost_part part;
         const int container = e->cluster->units[i].container;
-        cfi_cost_unit(e->options, e->cluster, i, &part);
-        const double seconds = is_backward ? part.backward : part.forward;
+        const double seconds = is_backward ? e->parts[i].backward : e->parts[i].forward;
         e->busy[container] += seconds;
         e->whole[container] += seconds;
         e->host[e->host_of[container]] += seconds;
@@ -233,7 +244,7 @@ static void run_step(estimate *e, cfi_cost *cost)
         const cfi_stage *stage = is_loss ? NULL : &cluster->stages[i < stages ? i : 2 * stages - i];
         const int first = is_loss ? CFI_UNIT_INDEX_LOSS : stage->first_unit;
         at = run_phase(e, first, is_loss ? first : first + stage->unit_count - 1, i > stages);
-        add_path(cost, cluster, &at, is_loss ? "loss" : i < stages ? "forward" : "backward");
+        add_path(cost, cluster, &at, is_loss ? "gradient" : i < stages ? "forward" : "backward");
         sum += at.seconds;
     }
     memset(e->host, 0, (size_t)cluster->container_count * sizeof *e->host);
@@ -289,7 +300,8 @@ static void check_frames(const cfi_cluster *cluster, cfi_cost *cost)
     }
 }
 
-static void check_limits(const cfi_cost_options *options, const cfi_cluster *cluster, cfi_cost *cost)
+static void check_limits(const cfi_cost_options *options, const cfi_cluster *cluster, const cfi_cost_part *parts,
+                         cfi_cost *cost)
 {
     const cfi_running_settings *running = &options->settings->running;
     const int64_t last_port = running->port + cluster->container_count - 1;
@@ -313,11 +325,9 @@ static void check_limits(const cfi_cost_options *options, const cfi_cluster *clu
     }
     check_frames(cluster, cost);
     for (int i = CFI_UNIT_INDEX_SHARDS; i < cluster->unit_count; i++) {
-        cfi_cost_part part;
-        cfi_cost_unit(options, cluster, i, &part);
-        if (part.state > FRAME_MOST) {
+        if (parts[i].state > FRAME_MOST) {
             add_limit(cost, "the state of '%s' has %" PRId64 " MiB, and a store's item may have %" PRId64
-                            ": cut the layer finer", cluster->units[i].name, part.state >> 20, FRAME_MOST >> 20);
+                            ": cut the layer finer", cluster->units[i].name, parts[i].state >> 20, FRAME_MOST >> 20);
             return;
         }
     }
@@ -364,26 +374,27 @@ cf_status cfi_cost_estimate(const cfi_cost_options *options, const cfi_cluster *
     cfi_cost cost = {.containers = cfi_calloc(count, sizeof *cost.containers)};
     double *room = cfi_calloc(3 * count, sizeof *room);
     int *host_of = cfi_calloc(count, sizeof *host_of);
+    cfi_cost_part *parts = cfi_calloc((size_t)cluster->unit_count, sizeof *parts);
     cf_status status = CF_OK;
-    if (cost.containers == NULL || room == NULL || host_of == NULL) {
+    if (cost.containers == NULL || room == NULL || host_of == NULL || parts == NULL) {
         status = cfi_fail_memory(error, "the plan's costs");
         cfi_cost_fini(&cost);
         goto done;
     }
-    estimate e = {options, cluster, room, room + count, host_of, room + 2 * count};
+    estimate e = {options, cluster, parts, room, room + count, host_of, room + 2 * count};
     find_hosts(&e);
+    cfi_cost_units(options, cluster, parts);
     for (int i = 0; i < cluster->unit_count; i++) {
-        cfi_cost_part part;
-        cfi_cost_unit(options, cluster, i, &part);
-        add_part(&cost.containers[cluster->units[i].container], &part);
-        add_part(&cost.total, &part);
+        add_part(&cost.containers[cluster->units[i].container], &parts[i]);
+        add_part(&cost.total, &parts[i]);
     }
     run_step(&e, &cost);
-    check_limits(options, cluster, &cost);
+    check_limits(options, cluster, parts, &cost);
     *cost_out = cost;
 done:
     cfi_free(room);
     cfi_free(host_of);
+    cfi_free(parts);
     return status;
 }
 

@@ -41,8 +41,8 @@ cf_status cfi_cost_estimate(const cfi_cost_options *options, const cfi_cluster *
                             cf_error *error) __attribute__((warn_unused_result));
 void cfi_cost_fini(cfi_cost *cost); /* safe on a zeroed one */
 
-/* One unit's share; cheap. */
-void cfi_cost_unit(const cfi_cost_options *options, const cfi_cluster *cluster, int unit, cfi_cost_part *part_out);
+/* Each unit's share: parts_out (unit_count). */
+void cfi_cost_units(const cfi_cost_options *options, const cfi_cluster *cluster, cfi_cost_part *parts_out);
 
 /* Seconds that `bytes` take from one host to another. */
 double cfi_cost_travel(int64_t bytes);

@@ -59,8 +59,8 @@ static cf_status fail_hint(const cfi_placement_settings *placement, int index, c
                             index + 1, kind, hint->who, w.what, w.value, container);
         }
     }
-    return cfi_fail(error, CF_E_CONFIG, "hint %d: %s '%s' wants %s '%s', no host of %s '%s'", index + 1, kind, hint->who,
-                    w.what, w.value, w.what, w.value);
+    return cfi_fail(error, CF_E_CONFIG, "hint %d: %s '%s' wants %s '%s', no host of %s '%s'", index + 1, kind,
+                    hint->who, w.what, w.value, w.what, w.value);
 }
 
 /* Takes away the hosts that do not suit; whether some stay. */
@@ -85,7 +85,8 @@ static cf_status hand_on(cfi_container *container, const cfi_hint *hint, int ind
         if (wishes[i].value[0] != '\0' && wishes[i].field[0] != '\0' &&
             strcmp(wishes[i].field, wishes[i].value) != 0) {
             return cfi_fail(error, CF_E_CONFIG,
-                            "hint %d: '%s' wants %s '%s', but its container '%s' is wanted in %s '%s'", index + 1, hint->who, wishes[i].what, wishes[i].value, container->name, wishes[i].what,
+                            "hint %d: '%s' wants %s '%s', but its container '%s' is wanted in %s '%s'", index + 1,
+                            hint->who, wishes[i].what, wishes[i].value, container->name, wishes[i].what,
                             wishes[i].field);
         }
         if (wishes[i].value[0] != '\0') {

@@ -129,6 +129,48 @@ static void without_its_files_a_plan_is_made_from_made_up_samples(void **state)
     cf_plan_free(plan);
 }
 
+static void a_placed_plan_tells_its_containers(void **state)
+{
+    fixture *f = *state;
+    cf_plan *plan;
+    cf_error error;
+    write_csv(54);
+    assert_int_equal(cfi_plan_new(&f->settings, &f->graph, 1, &plan, NULL), CF_OK);
+    assert_int_equal(cf_plan_get_cluster(plan).container_count, 0);
+    assert_int_equal(cfi_plan_place(plan, &f->settings, &f->graph, 12, NULL), CF_OK);
+    const cf_plan_cluster cluster = cf_plan_get_cluster(plan);
+    const cf_plan_container source = cf_plan_get_container(plan, 2), neuron = cf_plan_get_container(plan, 5);
+    assert_true(cluster.container_count == 14 && cluster.unit_count == 14 && cluster.limit_count == 0);
+    assert_true(cluster.predicted_step_seconds > 0 && cluster.single_step_seconds > 0);
+    assert_true(cluster.window >= 2 * cluster.persist_every + 2);
+    assert_string_equal(source.name, "source");
+    assert_string_equal(neuron.units, "hidden.1");
+    assert_true(neuron.neurons == 1 && neuron.parameters == 5 && neuron.messages_in == 3);
+    assert_non_null(strstr(neuron.reason, "12 containers were asked for"));
+    assert_int_equal(cfi_plan_place(plan, &f->settings, &f->graph, 13, &error), CF_E_USAGE);
+    assert_int_equal(cf_plan_get_cluster(plan).container_count, 14); /* what was there stays */
+    assert_int_equal(cfi_plan_place(plan, &f->settings, &f->graph, 1, NULL), CF_OK);
+    assert_string_equal(cf_plan_get_container(plan, 2).units, "source, loss, hidden, output");
+    cf_plan_free(plan);
+}
+
+static void any_failing_allocation_of_a_placement_is_reported(void **state)
+{
+    fixture *f = *state;
+    cf_plan *plan;
+    cf_status status = CF_E_MEMORY;
+    uint64_t failures = 0;
+    assert_int_equal(cfi_plan_new(&f->settings, &f->graph, 1, &plan, NULL), CF_OK);
+    for (; status != CF_OK; failures++) {
+        cfi_alloc_fail_after(failures);
+        status = cfi_plan_place(plan, &f->settings, &f->graph, 5, NULL);
+        cfi_alloc_fail_after(UINT64_MAX);
+        assert_true(status == CF_E_MEMORY || status == CF_OK);
+    }
+    assert_true(failures > 20);
+    cf_plan_free(plan);
+}
+
 static void data_of_another_width_is_refused(void **state)
 {
     fixture *f = *state;
@@ -173,6 +215,8 @@ int main(void)
         TEST(layers_and_counts_are_exact),
         TEST(memory_adds_up_and_speed_follows_from_the_step_time),
         TEST(without_its_files_a_plan_is_made_from_made_up_samples),
+        TEST(a_placed_plan_tells_its_containers),
+        TEST(any_failing_allocation_of_a_placement_is_reported),
         TEST(data_of_another_width_is_refused),
         TEST(a_wrong_number_of_threads_is_refused),
         TEST(any_failing_allocation_is_reported),

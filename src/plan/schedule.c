@@ -59,9 +59,7 @@ static cf_status play_init(play *p, const cfi_schedule *schedule, cf_error *erro
     p->host_load = p->memory + 2 * hosts;
     p->now = p->memory + 3 * hosts;
     p->before = p->memory + 4 * hosts;
-    for (int i = 0; i < cluster->unit_count; i++) {
-        cfi_cost_unit(&options, cluster, i, &p->parts[i]);
-    }
+    cfi_cost_units(&options, cluster, p->parts);
     p->order[p->order_count++] = CFI_UNIT_INDEX_SOURCE;
     for (int i = CFI_UNIT_INDEX_SHARDS; i < cluster->unit_count; i++) {
         p->order[p->order_count++] = i;

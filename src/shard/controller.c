@@ -490,6 +490,7 @@ void part_controller_take(cfi_machine *machine, const part_request *request, con
         break;
     case PART_FOR_NOTHING:
     case PART_FOR_LEASE:
+    case PART_FOR_HOLDER:
     case PART_FOR_STATE:
     case PART_FOR_PUT:
     case PART_FOR_REMOVE:
@@ -530,6 +531,19 @@ static void adopt(cfi_machine *machine, const cfi_head *record)
     }
 }
 
+/* A zombie, or a start whose lease is below those of before because the store has lost them: it will find out which. */
+static void tell_stale(cfi_machine *machine, uint32_t unit, uint32_t incarnation)
+{
+    cfi_frame_header header = part_header(machine, CFI_FRAME_GONE, unit);
+    header.block_lo = incarnation;
+    cfi_frame *frame = part_frame(machine, &header, 0);
+    if (frame != NULL) {
+        cfi_frame_seal(frame);
+        part_send_to(machine, frame, unit);
+        cfi_frame_unref(frame);
+    }
+}
+
 static void take_report(cfi_machine *machine, const cfi_frame *frame)
 {
     controller_own *own = machine->own;
@@ -543,6 +557,7 @@ static void take_report(cfi_machine *machine, const cfi_frame *frame)
     }
     if (frame->header.source_incarnation < known->incarnation && !CFI_PLANTED(19)) {
         machine->counted.stale++;
+        tell_stale(machine, (uint32_t)unit, known->incarnation);
         return;
     }
     if (part_report_read(frame, nodes, &report, &chains, NULL) != CF_OK) {

@@ -71,6 +71,11 @@ void cfi_key_state(char *key, size_t size, int stage, int64_t begin, int64_t end
     snprintf(key, size, "state/%d/%" PRId64 "-%" PRId64 "/%020" PRId64, stage, begin, end, step);
 }
 
+void cfi_key_lease(char *key, size_t size, uint32_t plan, int unit)
+{
+    snprintf(key, size, "lease/%" PRIu32 ".%d", plan, unit);
+}
+
 void cfi_key_plan(char *key, size_t size, uint32_t plan)
 {
     snprintf(key, size, "plan/%" PRIu32, plan);

@@ -7,6 +7,7 @@
 enum { POLL_TICKS = 50 }; /* without progress: HEAD is read from the store, in case everybody else is gone */
 
 static void load_begin(cfi_machine *machine);
+static void ask_lease(cfi_machine *machine);
 
 /* ---- Start ---- */
 
@@ -38,8 +39,7 @@ void part_start(cfi_machine *machine, const cfi_machine_event *event)
         return;
     }
     machine->phase = PART_LEASE;
-    const cfi_store_request request = {.kind = CFI_STORE_LEASE, .key = "lease", .number = machine->floor};
-    part_request_send(machine, PART_FOR_LEASE, &request, -1);
+    ask_lease(machine);
 }
 
 static void ask_head(cfi_machine *machine)
@@ -50,22 +50,74 @@ static void ask_head(cfi_machine *machine)
     }
 }
 
-static void take_lease(cfi_machine *machine, const cfi_store_reply *reply)
+static void ask_lease(cfi_machine *machine)
 {
-    uint32_t incarnation = 0;
-    if (machine->phase != PART_LEASE || reply->value_size != sizeof incarnation) {
-        return;
+    const cfi_store_request request = {.kind = CFI_STORE_LEASE, .key = "lease", .number = machine->floor};
+    if (!part_is_requesting(machine, PART_FOR_LEASE)) {
+        part_request_send(machine, PART_FOR_LEASE, &request, -1);
     }
+}
+
+/* The incarnation in a lease's value; 0 when there is none. */
+static uint32_t read_lease(const cfi_store_reply *reply)
+{
     const unsigned char *bytes = reply->value;
-    for (int i = 0; i < 4; i++) {
+    uint32_t incarnation = 0;
+    for (int i = 0; i < 4 && reply->outcome == CFI_STORE_DONE && reply->value_size == 4; i++) {
         incarnation |= (uint32_t)bytes[i] << (8 * i);
     }
-    machine->incarnation = incarnation;
-    machine->phase = PART_HEAD;
-    ask_head(machine);
+    return incarnation;
+}
+
+static void take_lease(cfi_machine *machine, const cfi_store_reply *reply)
+{
+    const uint32_t incarnation = read_lease(reply);
+    if (machine->phase == PART_LEASE && incarnation > 0) {
+        machine->incarnation = incarnation;
+        machine->phase = PART_HEAD;
+        ask_head(machine);
+    } else if (incarnation > machine->incarnation) { /* taken again: part_doubt_lease */
+        machine->incarnation = incarnation;
+        part_states_renew(machine);
+        part_report(machine);
+    }
+}
+
+void part_doubt_lease(cfi_machine *machine, uint32_t heard)
+{
+    char key[CFI_STORE_KEY_SIZE_MAX];
+    if (heard <= machine->incarnation || !part_is_working(machine) || part_is_requesting(machine, PART_FOR_HOLDER)) {
+        return;
+    }
+    machine->floor = heard > machine->floor ? heard : machine->floor;
+    cfi_key_lease(key, sizeof key, machine->cluster->id, machine->options.unit);
+    const cfi_store_request request = {.kind = CFI_STORE_GET, .key = key};
+    part_request_send(machine, PART_FOR_HOLDER, &request, -1);
+}
+
+static void take_holder(cfi_machine *machine, const cfi_store_reply *reply)
+{
+    if (read_lease(reply) > machine->incarnation) {
+        part_fail(machine, "a later start of %s has taken its place", machine->me->name);
+    } else if (part_is_working(machine)) {
+        ask_lease(machine);
+    }
 }
 
 /* ---- HEAD ---- */
+
+static void learn_head(cfi_machine *machine, int64_t head)
+{
+    if (head <= machine->head) {
+        return;
+    }
+    machine->head = head;
+    part_forget(machine);
+    const bool is_behind = part_is_working(machine) && head > machine->step;
+    if ((is_behind && !CFI_PLANTED(8)) || machine->phase == PART_LOAD) {
+        load_begin(machine); /* R3: what is below HEAD is gone everywhere; own W[head] is durable */
+    }
+}
 
 static void replan(cfi_machine *machine, uint32_t plan)
 {
@@ -76,38 +128,42 @@ static void replan(cfi_machine *machine, uint32_t plan)
     }
 }
 
-static bool is_newer(const cfi_machine *machine, const cfi_head *record)
+/* HEAD as `found` says it. A step goes with its chain, from whoever has the later one; limit, end and whether training is
+ * over are the controller's word: of a later epoch, or of the same one later on. */
+static void merge_record(cfi_machine *machine, const cfi_head *found)
 {
-    if (!machine->has_record || record->epoch > machine->record.epoch) {
-        return true;
+    cfi_head *known = &machine->record;
+    cfi_head merged = *known;
+    if (!machine->has_record || found->epoch > known->epoch ||
+        (found->epoch == known->epoch && found->step >= known->step)) {
+        merged = *found;
     }
-    return record->epoch == machine->record.epoch && record->step >= machine->record.step;
+    const cfi_head *later = machine->has_record && known->step > found->step ? known : found;
+    merged.step = later->step;
+    merged.chain = later->chain;
+    merged.end = merged.end < merged.step ? later->end : merged.end;
+    *known = merged;
+    machine->has_record = true;
 }
 
-void part_take_record(cfi_machine *machine, const cfi_head *record)
+void part_take_record(cfi_machine *machine, const cfi_head *found)
 {
-    if (!is_newer(machine, record)) {
+    if (found->plan > machine->cluster->id) {
+        replan(machine, found->plan);
         return;
     }
-    if (record->plan > machine->cluster->id) {
-        replan(machine, record->plan);
-        return;
+    if (found->plan < machine->cluster->id || machine->phase < PART_HEAD) {
+        return; /* this plan is still to come; or it is too early to know what to do with it */
     }
-    if (record->plan < machine->cluster->id) {
-        return; /* this plan is still to come */
-    }
+    merge_record(machine, found);
     if (machine->phase == PART_HEAD) {
-        machine->record = *record;
-        machine->has_record = true;
-        machine->head = record->step;
+        machine->head = machine->record.step;
         load_begin(machine);
         return;
     }
-    if (record->step < machine->record.step) {
-        return; /* of a store that has fallen behind: what is known here is more */
+    if (!CFI_PLANTED(7)) {
+        learn_head(machine, machine->record.step);
     }
-    machine->record = *record;
-    part_learn_head(machine, record->step);
     if (part_is_working(machine)) {
         const int known = machine->chain_count;
         part_reached(machine); /* the end may have been learnt just now */
@@ -116,20 +172,6 @@ void part_take_record(cfi_machine *machine, const cfi_head *record)
         }
     }
     part_states_forget(machine, machine->head);
-}
-
-void part_learn_head(cfi_machine *machine, int64_t head)
-{
-    if (head <= machine->head || machine->phase < PART_LOAD || CFI_PLANTED(7)) {
-        return;
-    }
-    machine->head = head;
-    part_forget(machine);
-    if ((part_is_working(machine) && head > machine->step) || machine->phase == PART_LOAD) {
-        if (!CFI_PLANTED(8)) {
-            load_begin(machine); /* R3: what is below HEAD is gone everywhere; own W[head] is durable */
-        }
-    }
 }
 
 /* ---- Loading W[head] ---- */
@@ -324,6 +366,9 @@ void part_store_reply(cfi_machine *machine, const cfi_frame *frame)
     case PART_FOR_LEASE:
         take_lease(machine, &reply);
         break;
+    case PART_FOR_HOLDER:
+        take_holder(machine, &reply);
+        break;
     case PART_FOR_STATE:
         take_state(machine, &taken, &reply);
         break;
@@ -360,7 +405,11 @@ static void ask_again(cfi_machine *machine)
     }
     machine->role->missing(machine);
     machine->is_asking = false;
-    if (machine->idle_ticks % POLL_TICKS == 0 && machine->waiting_for >= 0) {
+    if (machine->waiting_for < 0 && part_is_ahead(machine) && machine->step < part_end(machine)) {
+        machine->waiting_for = CFI_UNIT_INDEX_CONTROLLER;
+        machine->waiting_kind = CFI_FRAME_HEAD;
+    }
+    if (machine->heard_head > machine->head || (machine->idle_ticks % POLL_TICKS == 0 && machine->waiting_for >= 0)) {
         ask_head(machine);
     }
 }

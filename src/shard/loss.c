@@ -461,7 +461,7 @@ static bool loss_advance(cfi_machine *machine)
         return true;
     }
     const bool trains = cfi_work_rows(machine->work, machine->step) > 0;
-    if (machine->phase == PART_FAILED || !trains || machine->next_micro < own->micros || !publish_scale(machine)) {
+    if (machine->phase == PART_FAILED || !trains || part_is_ahead(machine) || machine->next_micro < own->micros || !publish_scale(machine)) {
         return false;
     }
     machine->step++;

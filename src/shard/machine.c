@@ -86,6 +86,18 @@ int cfi_machine_record_slots(const cfi_machine *machine)
 
 /* ---- The transition ---- */
 
+/* From the controller: a later incarnation of this unit was heard of. From a neighbour: HEAD is further than that. */
+static void take_gone(cfi_machine *machine, const cfi_frame *frame)
+{
+    cfi_head record;
+    if (frame->header.source_unit == CFI_UNIT_INDEX_CONTROLLER) {
+        part_doubt_lease(machine, frame->header.block_lo);
+    } else if (machine->role != &part_controller &&
+               cfi_head_decode(cfi_frame_payload(frame), frame->payload_size, &record, NULL) == CF_OK) {
+        part_take_record(machine, &record);
+    }
+}
+
 static void take_head_frame(cfi_machine *machine, const cfi_frame *frame)
 {
     cfi_head record;
@@ -122,13 +134,13 @@ static void take_frame(cfi_machine *machine, cfi_frame *frame)
     if (header->target_unit != CFI_UNIT_ALL && header->target_unit != (uint32_t)machine->options.unit) {
         return;
     }
-    if (part_is_working(machine) && machine->role != &part_controller) {
-        part_learn_head(machine, (int64_t)header->head);
+    if ((int64_t)header->head > machine->heard_head) {
+        machine->heard_head = (int64_t)header->head;
     }
     if (header->kind == CFI_FRAME_NEED) {
         part_answer_need(machine, frame);
     } else if (header->kind == CFI_FRAME_GONE) {
-        return; /* its news was HEAD */
+        take_gone(machine, frame);
     } else if (machine->role->frame != NULL) {
         machine->role->frame(machine, frame);
     } else {

@@ -156,6 +156,7 @@ cf_status cfi_head_decode(const void *bytes, size_t size, cfi_head *head_out, cf
 /* Keys of the store. `size` of `key` CFI_STORE_KEY_SIZE_MAX. "head", "plan/N", "network" and
  * "state/STAGE/BEGIN-END/STEP" (STAGE "loss" for the loss's own state), "manifest/STEP". */
 void cfi_key_state(char *key, size_t size, int stage, int64_t begin, int64_t end, int64_t step);
+void cfi_key_lease(char *key, size_t size, uint32_t plan, int unit);
 void cfi_key_plan(char *key, size_t size, uint32_t plan);
 
 #endif

@@ -115,7 +115,7 @@ typedef struct part_chain {
 } part_chain;
 
 typedef enum part_purpose {
-    PART_FOR_NOTHING, PART_FOR_LEASE, PART_FOR_HEAD, PART_FOR_STATE, PART_FOR_PUT, PART_FOR_PLAN, PART_FOR_CAS,
+    PART_FOR_NOTHING, PART_FOR_LEASE, PART_FOR_HOLDER, PART_FOR_HEAD, PART_FOR_STATE, PART_FOR_PUT, PART_FOR_PLAN, PART_FOR_CAS,
     PART_FOR_REMOVE
 } part_purpose;
 
@@ -164,7 +164,8 @@ struct cfi_machine {
     int64_t step;              /* the state held is W[step] */
     int64_t next_micro;        /* the first micro-batch of `step` that this unit has not taken yet */
     int64_t head;              /* as far as known */
-    cfi_head record;           /* the last whole record of HEAD seen */
+    int64_t heard_head;        /* the highest that a frame named; its record may still be on its way */
+    cfi_head record;           /* HEAD's, as far as known; record.step == head once working */
     bool has_record;
 
     uint64_t generation;       /* of the store; 0 = not known yet */
@@ -239,6 +240,7 @@ bool part_is_requesting(const cfi_machine *machine, part_purpose purpose);
 void part_keep_loaded(cfi_machine *machine, bool from_volume, bool from_store);
 void part_persisted(cfi_machine *machine, int64_t step, cf_status status);
 void part_put_answered(cfi_machine *machine, const part_request *request, const cfi_store_reply *reply);
+void part_states_renew(cfi_machine *machine); /* requests that are still to be sent, in the name of a new incarnation */
 void part_put_again(cfi_machine *machine);  /* whatever the present store may not have */
 /* The newest step up to which all states are durable on volume and store; -1: the one of HEAD is not (yet, again). */
 int64_t part_durable(const cfi_machine *machine);
@@ -250,10 +252,12 @@ void part_reached(cfi_machine *machine);    /* machine->step has just grown: cha
 /* life.c: from START to work; HEAD */
 void part_start(cfi_machine *machine, const cfi_machine_event *event);
 void part_store_reply(cfi_machine *machine, const cfi_frame *frame);
-void part_learn_head(cfi_machine *machine, int64_t head);
-void part_take_record(cfi_machine *machine, const cfi_head *record);
+void part_take_record(cfi_machine *machine, const cfi_head *found);
 void part_life_tick(cfi_machine *machine);
 void part_go_on(cfi_machine *machine);      /* the role works as far as it can */
+/* The controller has heard a later incarnation of this unit than this one: either it is a zombie, or the store has lost
+ * leases. The store's own record of the lease tells. */
+void part_doubt_lease(cfi_machine *machine, uint32_t heard);
 void part_note_generation(cfi_machine *machine, uint64_t generation);
 
 /* join.c: nodes of the aligned tree over 0..count-1, added ascending until they tile it; then entry 0 is the root. */
@@ -293,6 +297,12 @@ void part_loss_status(const cfi_machine *machine, cfi_machine_status *status);
 static inline bool part_is_working(const cfi_machine *machine)
 {
     return machine->phase == PART_RUN || machine->phase == PART_FINISHED;
+}
+
+/* Nobody makes a state further than the window ahead of the HEAD it knows: what is kept for others stays bounded. */
+static inline bool part_is_ahead(const cfi_machine *machine)
+{
+    return machine->step >= machine->head + machine->work->window;
 }
 
 static inline int64_t part_end(const cfi_machine *machine)

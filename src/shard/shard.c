@@ -422,7 +422,7 @@ static bool update(cfi_machine *machine)
     const int64_t rows = cfi_work_rows(machine->work, machine->step);
     float scale;
     const int64_t left = own->micros - own->evaluations - own->backwards;
-    if (rows == 0 || left > (CFI_PLANTED(11) ? 1 : 0) || machine->next_micro < own->micros ||
+    if (rows == 0 || part_is_ahead(machine) || left > (CFI_PLANTED(11) ? 1 : 0) || machine->next_micro < own->micros ||
         !find_scale(machine, rows, &scale)) {
         return false;
     }

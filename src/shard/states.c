@@ -187,6 +187,30 @@ static bool has_request(const cfi_machine *machine, uint64_t tag)
     return false;
 }
 
+void part_states_renew(cfi_machine *machine)
+{
+    for (int i = 0; i < machine->state_count; i++) {
+        part_state *state = &machine->states[i];
+        cfi_store_request request;
+        if (cfi_store_request_read(state->put, &request, NULL) != CF_OK) {
+            continue;
+        }
+        cfi_frame *put = part_request_frame(machine, &request);
+        if (put == NULL) {
+            return;
+        }
+        cfi_frame_unref(state->put);
+        state->put = put;
+        state->tag = put->header.tag;
+    }
+    for (int i = 0; i < PART_REQUESTS_MAX; i++) {
+        if (machine->requests[i].purpose == PART_FOR_PUT) {
+            part_request_done(machine, &machine->requests[i]);
+        }
+    }
+    part_put_again(machine);
+}
+
 void part_put_again(cfi_machine *machine)
 {
     for (int i = 0; i < machine->state_count && !CFI_PLANTED(6); i++) {

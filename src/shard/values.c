@@ -125,7 +125,7 @@ void part_take_value(cfi_machine *machine, cfi_frame *frame)
         part_take_question(machine, frame);
         return;
     }
-    if (header->step > (uint64_t)INT64_MAX - 1 || (int64_t)header->step > machine->head + machine->work->window) {
+    if (header->step > (uint64_t)(machine->step + machine->work->window)) {
         machine->counted.stale++;
         return;
     }
@@ -162,11 +162,13 @@ static bool is_reader(const cfi_machine *machine, uint32_t unit)
     return false;
 }
 
+/* Whoever knows a HEAD has its record too, chain included: so the chain is lost only with everybody. */
 static void send_gone(cfi_machine *machine, uint32_t unit)
 {
     const cfi_frame_header header = part_header(machine, CFI_FRAME_GONE, unit);
-    cfi_frame *frame = part_frame(machine, &header, 0);
+    cfi_frame *frame = part_frame(machine, &header, CFI_HEAD_SIZE);
     if (frame != NULL) {
+        cfi_head_encode(&machine->record, cfi_frame_payload(frame));
         cfi_frame_seal(frame);
         part_send_to(machine, frame, unit);
         cfi_frame_unref(frame);

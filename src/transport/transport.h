@@ -9,9 +9,9 @@
  * (its outbound queues), numbered by the caller. A peer that is not there yet, dies, or comes back at the same endpoint
  * is the transport's business: it reconnects by itself, within milliseconds, and tells nobody.
  *
- * Threads and blocking. One thread uses a transport; nothing blocks. Descriptors become readable when receive() may have
- * something; after that receive() must be called until it gives NULL (they may be edge-triggered). Threads of its own
- * (libzmq has some) are never seen.
+ * Threads and blocking. One thread uses a transport; nothing blocks. Descriptors become readable when receive() may
+ * have something; after that receive() must be called until it gives NULL (they may be edge-triggered). Threads of its
+ * own (libzmq has some) are never seen.
  *
  * Ownership. send() takes a reference of its own; the caller keeps its reference. receive() hands one over. */
 #ifndef CFI_TRANSPORT_TRANSPORT_H
@@ -31,7 +31,8 @@ typedef struct cfi_transport_keys {
 } cfi_transport_keys;
 
 typedef struct cfi_transport_options {
-    const char *endpoint;              /* own: "ipc://PATH", "tcp://127.0.0.1:4711", "inproc://NAME"; borrowed until open returns */
+    /* Own: "ipc://PATH", "tcp://127.0.0.1:4711", "inproc://NAME". Borrowed until open returns. */
+    const char *endpoint;
     cfi_transport_keys keys;           /* present: every connection is encrypted, and both sides must hold them */
     int64_t queue_max;                 /* frames that may wait for one peer; 0 = 1000 */
 } cfi_transport_options;
@@ -86,7 +87,7 @@ typedef struct cfi_fault_options {
 } cfi_fault_options;
 cf_status cfi_transport_faulty(const cfi_fault_options *options, cfi_transport next, cfi_transport *transport_out,
                                cf_error *error) __attribute__((warn_unused_result));
-/* Nothing passes to or from this peer while cut. */
+/* Nothing passes to or from this peer while cut; from it is what has its number as source_unit. */
 void cfi_transport_faulty_cut(cfi_transport *transport, uint32_t peer, bool is_cut);
 
 /* Appends one line for each frame to a file: direction, peer, kind, step, micro, block, size. */

@@ -1,8 +1,8 @@
 /* One message as one frame: a header of 128 bytes and a payload, checksummed (docs/format/frame.md).
  *
  * What a frame carries is named by (run, kind, tensor, block, step, micro), never by who sent it or when: a value sent
- * again, computed again or sent by a zombie is the same bits under the same name. Sender, incarnation, epoch and plan are
- * there for routing and fencing only.
+ * again, computed again or sent by a zombie is the same bits under the same name. Sender, incarnation, epoch and plan
+ * are there for routing and fencing only.
  *
  * A frame is immutable once sealed and shared by counting references, so that an outbox and any number of receivers
  * hold one copy. Threads: the count is atomic; everything else belongs to the maker until the frame is sealed. */
@@ -76,7 +76,8 @@ typedef struct cfi_frame {
     void *owner;
 } cfi_frame;
 
-/* A frame with room for `payload_size` bytes (zeroed), to be filled and sealed. CF_E_LIMIT, CF_E_MEMORY. */
+/* A frame with room for `payload_size` bytes (zeroed), to be filled and sealed. CF_E_USAGE (a kind
+ * or flag that decoding would refuse, a key), CF_E_LIMIT, CF_E_MEMORY. */
 cf_status cfi_frame_new(const cfi_frame_header *header, size_t payload_size, cfi_frame **frame_out, cf_error *error)
     __attribute__((warn_unused_result));
 
@@ -94,8 +95,9 @@ static inline size_t cfi_frame_size(const cfi_frame *frame)
 /* Computes checksums and writes the header: from now on nothing changes. */
 void cfi_frame_seal(cfi_frame *frame);
 
-/* Checks `size` bytes from outside: magic, version, kind, lengths, both checksums. On CF_OK the frame has taken the bytes:
- * they must stay until release(owner) is called, or, with release NULL, are cfi_free'd. On failure they stay the caller's.
+/* Checks `size` bytes from outside: magic, version, kind, lengths, both checksums. On CF_OK the frame has taken the
+ * bytes: they must stay until release(owner) is called, or, with release NULL, are cfi_free'd. On failure they stay
+ * the caller's.
  * CF_E_DATA (text says what is wrong), CF_E_LIMIT, CF_E_MEMORY. `bytes` must be 8-byte aligned (CF_E_USAGE). */
 cf_status cfi_frame_decode(unsigned char *bytes, size_t size, void (*release)(void *owner), void *owner,
                            cfi_frame **frame_out, cf_error *error) __attribute__((warn_unused_result));

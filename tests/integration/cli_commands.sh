@@ -80,6 +80,19 @@ expect_code 0
 expect "parameters in the plan" test "$(json out parameters)" = 82
 expect "a layer in the plan" test "$(json out layers 1 name)" = output
 expect "threads in the plan" test "$(json out threads)" = 1
+expect "a container in the plan" test "$(json out cluster containers 4 name)" = hidden
+run plan rings.yaml --containers 3 --explain
+expect_code 0
+expect_out "critical path"
+expect_out "in one container"
+expect_out "3 containers were asked for"
+run plan rings.yaml --containers 1 --json
+expect_code 0
+expect "one container beside controller and store" test "$(json out cluster containers 2 name)" = source+3
+expect "parts" test "$(json out cluster units)" = 6
+run plan rings.yaml --set 'placement.hints=[{layer: hidden, zone: b}]' --set 'placement.hosts=[{name: x, zone: a}]'
+expect_code 2
+expect_err "hint 1: layer 'hidden' wants zone 'b', no host of zone 'b'"
 
 # data
 run data show rings.yaml --count 3

@@ -1,0 +1,264 @@
+/* Whole clusters of real nodes, as threads over inproc and as processes over Unix sockets, give the chain of `train`;
+ * also while their processes are killed. */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "config/config.h"
+#include "engine/compute.h"
+#include "engine/train.h"
+#include "node/control.h"
+#include "node/host.h"
+#include "node/supervisor.h"
+#include "plan/place.h"
+
+enum { STEPS = 200, KILL_STEPS = 3000, KILLS = 12, PATIENCE_MS = 20000, NODES_MAX = 32 };
+
+typedef struct fixture {
+    cfi_settings settings;
+    cfi_graph graph;
+    cfi_dataset dataset;
+    cfi_cluster cluster;
+    cfi_compute_ops compute;
+    char folder[64];
+} fixture;
+
+static void ignore_problem(void *user, cfi_mark mark, const char *path, const char *text)
+{
+    (void)user;
+    (void)mark;
+    print_error("%s: %s\n", path, text);
+}
+
+static void read_network(fixture *f)
+{
+    const char *file = CF_SOURCE_DIR "/examples/xor/xor.yaml";
+    static const char *const sets[] = {"placement={neurons_per_container: 1}"};
+    const cfi_config_sources sources = {.files = &file, .file_count = 1, .sets = sets, .set_count = 1};
+    cfi_problems problems = {0};
+    cf_error error = {0};
+    int64_t shape[3], classes = 0;
+    if (cfi_config_load(&sources, &f->settings, &problems, &error) != CF_OK) {
+        fail_msg("%s", error.text);
+    }
+    assert_int_equal(cfi_dataset_shape(&f->settings.data, shape, &classes, &error), CF_OK);
+    assert_int_equal(cfi_graph_build(&f->settings, (cfi_shape){shape[0], shape[1], shape[2]}, classes, ignore_problem,
+                                     NULL, &f->graph, &error), CF_OK);
+    assert_int_equal(cfi_dataset_load(&f->settings.data, &f->dataset, &error), CF_OK);
+    assert_int_equal(cfi_native_compute(&f->compute, &error), CF_OK);
+}
+
+static void write_file(const fixture *f, const char *name, const char *text)
+{
+    char path[128];
+    const cfi_file_part part = {text, strlen(text)};
+    snprintf(path, sizeof path, "%s/%s", f->folder, name);
+    assert_int_equal(cfi_file_replace(path, &part, 1, NULL), CF_OK);
+}
+
+static void make_cluster(fixture *f, const char *scheme, int64_t steps)
+{
+    cf_error error = {0};
+    char *text = NULL, path[128];
+    const cfi_cluster_options options = {.settings = &f->settings, .graph = &f->graph,
+                                         .train_count = f->dataset.train.count, .test_count = f->dataset.test.count,
+                                         .steps = steps};
+    strcpy(f->folder, "/tmp/cf-nodes-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    if (cfi_cluster_plan(&options, &f->cluster, &error) != CF_OK) {
+        fail_msg("%s", error.text);
+    }
+    assert_in_range(f->cluster.container_count, 11, NODES_MAX);
+    f->cluster.run[0] = 17;
+    f->cluster.run[1] = (uint64_t)getpid();
+    f->cluster.digest = 4711;
+    for (int c = 0; c < f->cluster.container_count; c++) {
+        cfi_container *container = &f->cluster.containers[c];
+        snprintf(container->endpoint, sizeof container->endpoint, "%s%s", scheme, container->name);
+    }
+    assert_int_equal(cfi_cluster_print(&f->cluster, &text, &error), CF_OK);
+    write_file(f, "plan.json", text);
+    write_file(f, "network.yaml", f->settings.resolved_yaml);
+    cfi_free(text);
+    snprintf(path, sizeof path, "%s/c", f->folder);
+    assert_int_equal(cfi_folder_make(path, NULL), CF_OK);
+}
+
+static int setup(void **state)
+{
+    fixture *f = cfi_calloc(1, sizeof *f);
+    assert_non_null(f);
+    read_network(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", f->folder);
+    cfi_cluster_fini(&f->cluster);
+    cfi_dataset_fini(&f->dataset);
+    cfi_graph_fini(&f->graph);
+    cfi_settings_fini(&f->settings);
+    cfi_free(f);
+    return system(command) == 0 ? 0 : -1;
+}
+
+static void nap(int milliseconds)
+{
+    const struct timespec pause_time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    nanosleep(&pause_time, NULL);
+}
+
+/* The controller's unit in its node's status; NULL: it does not answer now. */
+static json_t *ask_controller(const fixture *f)
+{
+    char path[256], *text = NULL;
+    size_t size = 0;
+    const int container = f->cluster.units[CFI_UNIT_INDEX_CONTROLLER].container;
+    snprintf(path, sizeof path, "%s/c/%s", f->folder, f->cluster.containers[container].name);
+    if (cfi_control_ask(path, "status", NULL, NULL, 0, PATIENCE_MS, &text, &size, NULL) != CF_OK) {
+        return NULL;
+    }
+    json_t *root = json_loadb(text, size, 0, NULL);
+    cfi_free(text);
+    json_t *unit = json_incref(json_array_get(json_object_get(root, "units"), 0));
+    json_decref(root);
+    return unit;
+}
+
+static void await_chain(const fixture *f, char chain[CFI_HASH_TEXT_SIZE])
+{
+    bool is_finished = false;
+    while (!is_finished) {
+        json_t *unit = ask_controller(f);
+        is_finished = json_is_true(json_object_get(unit, "finished"));
+        assert_false(json_is_true(json_object_get(unit, "failed")));
+        if (is_finished) {
+            snprintf(chain, CFI_HASH_TEXT_SIZE, "%s", json_string_value(json_object_get(unit, "chain")));
+        }
+        json_decref(unit);
+        nap(2);
+    }
+}
+
+static void check_chain(const fixture *f, const char *chain, int64_t steps)
+{
+    cf_train_result result;
+    cf_error error = {0};
+    const cfi_train_job job = {.settings = &f->settings, .graph = &f->graph, .dataset = &f->dataset,
+                               .options = {.steps = steps, .threads = 1}};
+    if (cfi_train(&job, &result, &error) != CF_OK) {
+        fail_msg("%s", error.text);
+    }
+    assert_string_equal(chain, result.chain);
+}
+
+static void *run_host(void *host)
+{
+    return (void *)(intptr_t)cfi_host_run(host);
+}
+
+static void threads_over_inproc_give_the_chain_of_train(void **state)
+{
+    fixture *f = *state;
+    cfi_node_host *hosts[NODES_MAX] = {NULL};
+    pthread_t threads[NODES_MAX];
+    char chain[CFI_HASH_TEXT_SIZE] = "";
+    cf_error error = {0};
+    signal(SIGPIPE, SIG_IGN);
+    make_cluster(f, "inproc://", STEPS);
+    for (int c = 0; c < f->cluster.container_count; c++) {
+        const cfi_host_options options = {.folder = f->folder, .container = f->cluster.containers[c].name,
+                                          .compute = &f->compute, .boot = 1000u * (unsigned)(c + 1), .store = "memory"};
+        if (cfi_host_new(&options, &hosts[c], &error) != CF_OK) {
+            fail_msg("%s", error.text);
+        }
+    }
+    for (int c = 0; c < f->cluster.container_count; c++) {
+        assert_int_equal(pthread_create(&threads[c], NULL, run_host, hosts[c]), 0);
+    }
+    await_chain(f, chain);
+    for (int c = 0; c < f->cluster.container_count; c++) {
+        void *code = NULL;
+        cfi_host_stop(hosts[c]);
+        assert_int_equal(pthread_join(threads[c], &code), 0);
+        assert_int_equal((intptr_t)code, CFI_NODE_STOPPED);
+    }
+    for (int c = 0; c < f->cluster.container_count; c++) {
+        cfi_host_free(hosts[c]);
+    }
+    check_chain(f, chain, STEPS);
+}
+
+static pid_t start_supervisor(const fixture *f)
+{
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const cfi_supervisor_options options = {.folder = f->folder, .compute = &f->compute};
+        _exit(cfi_supervisor_run(&options));
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
+/* Kills the process of the container with that number, if it has one now. */
+static bool kill_one(const char *supervisor, int number)
+{
+    char *text = NULL;
+    size_t size = 0;
+    if (cfi_control_ask(supervisor, "status", NULL, NULL, 0, PATIENCE_MS, &text, &size, NULL) != CF_OK) {
+        return false;
+    }
+    json_t *root = json_loadb(text, size, 0, NULL), *list = json_object_get(root, "containers");
+    cfi_free(text);
+    const size_t place = (size_t)number % json_array_size(list);
+    const int pid = (int)json_integer_value(json_object_get(json_array_get(list, place), "pid"));
+    json_decref(root);
+    return pid > 0 && kill(pid, SIGKILL) == 0;
+}
+
+static void killed_processes_over_unix_sockets_give_the_chain_of_train(void **state)
+{
+    fixture *f = *state;
+    char supervisor[128], chain[CFI_HASH_TEXT_SIZE] = "", *answer = NULL;
+    size_t size = 0;
+    int wait_status = 0, kills = 0;
+    make_cluster(f, "ipc://s/", KILL_STEPS);
+    const pid_t pid = start_supervisor(f);
+    snprintf(supervisor, sizeof supervisor, "%s/c/supervisor", f->folder);
+    for (int i = 0; kills < KILLS; i++) {
+        kills += kill_one(supervisor, i * 5) ? 1 : 0;
+        nap(40);
+    }
+    await_chain(f, chain);
+    assert_int_equal(cfi_control_ask(supervisor, "stop", NULL, NULL, 0, PATIENCE_MS, &answer, &size, NULL), CF_OK);
+    cfi_free(answer);
+    assert_int_equal(waitpid(pid, &wait_status, 0), pid);
+    assert_true(WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0);
+    check_chain(f, chain, KILL_STEPS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(threads_over_inproc_give_the_chain_of_train, setup, teardown),
+        cmocka_unit_test_setup_teardown(killed_processes_over_unix_sockets_give_the_chain_of_train, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
