@@ -342,7 +342,7 @@ static void swap(cfi_machine *machine, const cfi_head *want)
     cfi_head_encode(want, value);
     cfi_head_encode(&own->stored, expected);
     const cfi_store_request request = {
-        .kind = CFI_STORE_CAS, .key = "head", .value = value, .value_size = sizeof value,
+        .kind = CFI_STORE_CAS, .key = "head", .number = machine->generation, .value = value, .value_size = sizeof value,
         .expected = own->is_stored_absent ? NULL : expected,
         .expected_size = own->is_stored_absent ? 0 : sizeof expected};
     own->is_swapping = true;
@@ -440,6 +440,8 @@ static void begin(cfi_machine *machine, const cfi_head *stored, bool is_absent)
     }
 }
 
+static void adopt(cfi_machine *machine, const cfi_head *record);
+
 /* What is in the store now. A later epoch: another controller has replaced this one. An earlier record: the store has lost
  * what was written since; it will be written again. */
 static void take_stored(cfi_machine *machine, const cfi_store_reply *reply, bool is_absent)
@@ -461,6 +463,8 @@ static void take_stored(cfi_machine *machine, const cfi_store_reply *reply, bool
         begin(machine, &stored, is_absent);
     } else if (own->has_epoch && stored.epoch > machine->record.epoch && !CFI_PLANTED(17)) {
         part_fail(machine, "another controller has taken over (epoch %u)", stored.epoch);
+    } else if (own->has_epoch) {
+        adopt(machine, &stored); /* HEAD goes forward only, whoever moved it */
     }
 }
 

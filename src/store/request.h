@@ -34,7 +34,8 @@ typedef enum cfi_store_outcome {
 typedef struct cfi_store_request {
     cfi_store_request_kind kind;
     const char *key;
-    uint64_t number;                /* LEASE: floor; REMOVE_BELOW: limit */
+    uint64_t number;                /* LEASE: floor; REMOVE_BELOW: limit; CAS: the generation that the server must have,
+                                     * since another one may have lost what the change relies on; 0 = any */
     const void *value;              /* PUT, CAS */
     size_t value_size;
     const void *expected;           /* CAS; NULL: the key must be absent */

@@ -223,6 +223,9 @@ static cf_status perform(cfi_store_server *server, const cfi_frame *frame, const
         reply->outcome = status == CF_E_EXISTS ? CFI_STORE_DIVERGED : CFI_STORE_DONE;
         return status == CF_E_EXISTS ? CF_OK : status;
     case CFI_STORE_CAS:
+        if (request->number != 0 && request->number != server->generation) {
+            return read_conflict(store, request, made, error);
+        }
         status = store->ops->cas(store->self, request->key, request->expected, request->expected_size, request->value,
                                  request->value_size, error);
         return status == CF_E_EXISTS ? read_conflict(store, request, made, error) : status;
