@@ -99,12 +99,14 @@ static int place_of_unit(const sim_world *world, int unit)
     return world->place_of[world->plan_in_force][world->plans[world->plan_in_force].units[unit].container];
 }
 
-static void crash_place(sim_world *world, int place, bool is_power_loss)
+/* False: nothing ran there. */
+static bool crash_place(sim_world *world, int place, bool is_power_loss)
 {
     const int current = world->places[place].current;
     if (current >= 0) {
         sim_process_crash(world, current, is_power_loss);
     }
+    return current >= 0;
 }
 
 /* ---- Damage to what is durable: the promise holds for one copy of two ---- */
@@ -223,7 +225,7 @@ static bool hurt_disk(sim_world *world, cfi_sim_fault fault)
         sim_disk_rot(disk);
         return true;
     }
-    crash_place(world, place, false);
+    (void)crash_place(world, place, false);
     for (int i = world->places[place].alive_count - 1; i >= 0; i--) {
         sim_process_crash(world, world->places[place].alive[i], false);
     }
@@ -316,7 +318,7 @@ static bool inject_disk(sim_world *world, cfi_sim_fault fault)
 static void crash_all(sim_world *world)
 {
     for (int p = 0; p < world->place_count; p++) {
-        crash_place(world, p, world->weather.is_power_safe);
+        (void)crash_place(world, p, world->weather.is_power_safe);
     }
 }
 
@@ -324,8 +326,7 @@ static bool inject_death(sim_world *world, cfi_sim_fault fault)
 {
     switch ((int)fault) {
     case CFI_SIM_CRASH:
-        crash_place(world, random_place(world), false);
-        return true;
+        return crash_place(world, random_place(world), false);
     case CFI_SIM_CRASH_AT_IO:
         world->crash_at_next_io = true;
         return false; /* counted when it happens */
@@ -333,14 +334,11 @@ static bool inject_death(sim_world *world, cfi_sim_fault fault)
         crash_all(world);
         return true;
     case CFI_SIM_POWER_LOSS:
-        crash_place(world, random_place(world), world->weather.is_power_safe);
-        return world->weather.is_power_safe;
+        return crash_place(world, random_place(world), world->weather.is_power_safe) && world->weather.is_power_safe;
     case CFI_SIM_CONTROLLER_CRASH:
-        crash_place(world, place_of_unit(world, CFI_UNIT_INDEX_CONTROLLER), false);
-        return true;
+        return crash_place(world, place_of_unit(world, CFI_UNIT_INDEX_CONTROLLER), false);
     default: /* CFI_SIM_STORE_CRASH */
-        crash_place(world, place_of_unit(world, CFI_UNIT_INDEX_STORE), false);
-        return true;
+        return crash_place(world, place_of_unit(world, CFI_UNIT_INDEX_STORE), false);
     }
 }
 
