@@ -340,8 +340,10 @@ static cf_status broken_cas(void *self, const char *key, const void *expected, s
 {
     broken *store = self;
     CFI_TRY(spend(store, error));
-    return store->has_rival ? cfi_fail(error, CF_E_EXISTS, "rival")
-                            : store->inner.ops->cas(store->inner.self, key, expected, expected_size, value, size, error);
+    if (store->has_rival) {
+        return cfi_fail(error, CF_E_EXISTS, "rival");
+    }
+    return store->inner.ops->cas(store->inner.self, key, expected, expected_size, value, size, error);
 }
 
 static cf_status broken_remove(void *self, const char *key, cf_error *error)
