@@ -331,6 +331,24 @@ static void the_last_records_are_there_after_reopening(void **state)
     cfi_volume_close(volume);
 }
 
+static void the_lowest_step_gives_way(void **state)
+{
+    (void)state;
+    new_disk();
+    cfi_volume *volume;
+    const int64_t steps[] = {12, 10, 14, 11, 13, 15, 16};
+    assert_int_equal(open_volume(&volume), CF_OK);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        assert_int_equal(write_step(volume, steps[i], 1), CF_OK);
+    }
+    cfi_volume_close(volume);
+    assert_int_equal(open_volume(&volume), CF_OK);
+    for (int64_t step = 12; step <= 16; step++) {
+        assert_true(holds_step(volume, step));
+    }
+    cfi_volume_close(volume);
+}
+
 static void records_of_any_size_up_to_the_maximum(void **state)
 {
     (void)state;
@@ -709,6 +727,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_records_are_there_after_reopening),
+        cmocka_unit_test(the_lowest_step_gives_way),
         cmocka_unit_test(records_of_any_size_up_to_the_maximum),
         cmocka_unit_test(torn_writes_cost_nothing_needed),
         cmocka_unit_test(a_power_failure_at_any_call_costs_nothing_needed),
