@@ -1,8 +1,8 @@
 /* The store reached by frames: requests of units, and the server that answers them from a back end.
  *
  * Requests may be lost, doubled or come late: every one may be repeated. Fencing: a unit first takes a lease, which
- * gives it an incarnation above all earlier ones; from then on the server refuses (STALE) whatever an earlier incarnation
- * of that unit asks to change (put, cas, remove). The store keeps leases under "lease/PLAN.UNIT". */
+ * gives it an incarnation above all earlier ones; from then on the server refuses (STALE) whatever an earlier
+ * incarnation of that unit asks to change (put, cas, remove). The store keeps leases under "lease/PLAN.UNIT". */
 #ifndef CFI_STORE_REQUEST_H
 #define CFI_STORE_REQUEST_H
 
@@ -78,8 +78,8 @@ typedef struct cfi_store_server {
     cfi_store_lease leases[CFI_STORE_LEASE_CACHE]; /* zeroed at first; no other writer of leases may exist */
 } cfi_store_server;
 
-/* *reply_out is a new frame, sealed, addressed to the asking unit. CF_E_DATA for a malformed request (nothing to answer),
- * CF_E_MEMORY. Failures of the back end are replies. */
+/* *reply_out is a new frame, sealed, addressed to the asking unit. CF_E_DATA for a malformed request (nothing to
+ * answer), CF_E_MEMORY. Failures of the back end are replies. */
 cf_status cfi_store_server_answer(cfi_store_server *server, const cfi_frame *request, cfi_frame **reply_out,
                                   cf_error *error) __attribute__((warn_unused_result));
 
