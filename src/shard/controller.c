@@ -463,7 +463,7 @@ static void take_stored(cfi_machine *machine, const cfi_store_reply *reply, bool
         begin(machine, &stored, is_absent);
     } else if (own->has_epoch && stored.epoch > machine->record.epoch && !CFI_PLANTED(17)) {
         part_fail(machine, "another controller has taken over (epoch %u)", stored.epoch);
-    } else if (own->has_epoch) {
+    } else if (own->has_epoch && !CFI_PLANTED(17)) {
         adopt(machine, &stored); /* HEAD goes forward only, whoever moved it */
     }
 }
@@ -577,7 +577,7 @@ static void take_report(cfi_machine *machine, const cfi_frame *frame)
     if (!has_state(machine->cluster, unit) || (machine->phase != PART_RUN && machine->phase != PART_HEAD)) {
         return;
     }
-    if (frame->header.source_incarnation < known->incarnation && !CFI_PLANTED(19)) {
+    if (frame->header.source_incarnation < known->incarnation) {
         machine->counted.stale++;
         tell_stale(machine, (uint32_t)unit, known->incarnation);
         return;
