@@ -11,7 +11,7 @@
  * 16 another plan in the middle         17 HEAD goes before its states         18 a refused swap of HEAD is taken as done
  * 19 after a start all that was found counts as durable                       20 the store lets earlier incarnations write
  * 21 records of a volume are not checked                                      22 chain nodes are dropped once sent
- * 23 the source makes nothing again     24 no window for shards and loss      25 requests are never repeated
+ * 23 the source makes nothing again     24 after a new cut the wrong rows     25 requests are never repeated
  * 26 damaged values are taken */
 #ifndef CFI_BASE_PLANTED_H
 #define CFI_BASE_PLANTED_H

@@ -267,7 +267,8 @@ static bool take_piece(cfi_machine *machine, int piece, const cfi_store_reply *r
         return false;
     }
     const unsigned char *bytes = reply->value;
-    machine->role->load(machine, begin, end, bytes + (size_t)(begin - earlier->begin) * machine->neuron_size);
+    const int64_t skipped = CFI_PLANTED(24) ? 0 : begin - earlier->begin;
+    machine->role->load(machine, begin, end, bytes + (size_t)skipped * machine->neuron_size);
     return true;
 }
 

@@ -302,7 +302,7 @@ static inline bool part_is_working(const cfi_machine *machine)
 /* Nobody makes a state further than the window ahead of the HEAD it knows: what is kept for others stays bounded. */
 static inline bool part_is_ahead(const cfi_machine *machine)
 {
-    return machine->step >= machine->head + machine->work->window && !CFI_PLANTED(24);
+    return machine->step >= machine->head + machine->work->window;
 }
 
 static inline int64_t part_end(const cfi_machine *machine)
