@@ -244,6 +244,7 @@ static cf_status begin_cluster(cf_cluster *cluster, const cfi_dataset *dataset, 
     CFI_TRY(cfi_cluster_make_plan(cluster, dataset, options, NULL, &cluster->plan, error));
     CFI_TRY(cfi_folder_make(cluster->folder, error));
     CFI_TRY(write_file(cluster, "network.yaml", settings->resolved_yaml, error));
+    CFI_TRY(cfi_cluster_write_keys(cluster, error));
     return cfi_cluster_write_plan(cluster, error);
 }
 

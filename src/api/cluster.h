@@ -43,6 +43,10 @@ cf_status cfi_cluster_make_plan(cf_cluster *cluster, const cfi_dataset *dataset,
 cf_status cfi_cluster_digest(const cf_network *network, const cfi_dataset *dataset, uint64_t *digest_out,
                              cf_error *error) __attribute__((warn_unused_result));
 
+/* cluster_keys.c */
+/* The file `keys` for a network whose messages go over tcp; else nothing happens. */
+cf_status cfi_cluster_write_keys(const cf_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
+
 /* cluster_result.c */
 /* Reads the state of the end out of the store, and writes checkpoint and result. `end` has the figures. */
 cf_status cfi_cluster_result(cf_cluster *cluster, const cfi_head *head, const cf_event *end, double seconds,

@@ -33,19 +33,19 @@ static cf_status random_run(uint64_t run_out[2], cf_error *error)
     return is_read ? CF_OK : cfi_fail_errno(error, CF_E_IO, number, "/dev/urandom");
 }
 
-static cf_status finish_plan(cf_cluster *cluster, const cfi_dataset *dataset, bool is_first, cfi_cluster *plan,
-                             cf_error *error)
+static cf_status finish_plan(cf_cluster *cluster, const cfi_dataset *dataset, const cfi_cluster *before,
+                             cfi_cluster *plan, cf_error *error)
 {
     const cfi_running_settings *running = &cluster->network->settings.running;
     char scheme[32] = "ipc";
     if (running->scheme == CFI_SCHEME_TCP) {
         snprintf(scheme, sizeof scheme, "tcp:%lld", (long long)running->port);
     }
-    if (is_first) {
+    if (before == NULL) {
         CFI_TRY(random_run(plan->run, error));
         CFI_TRY(cfi_cluster_digest(cluster->network, dataset, &plan->digest, error));
     }
-    return cluster->orchestrator.ops->address(cluster->orchestrator.self, plan, scheme, error);
+    return cluster->orchestrator.ops->address(cluster->orchestrator.self, plan, before, scheme, error);
 }
 
 cf_status cfi_cluster_make_plan(cf_cluster *cluster, const cfi_dataset *dataset, const cf_up_options *options,
@@ -58,7 +58,7 @@ cf_status cfi_cluster_make_plan(cf_cluster *cluster, const cfi_dataset *dataset,
         .steps = before != NULL ? before->work.step_count : options->steps, .containers = options->containers,
         .before = before, .algorithm = CFI_PLACE_HEFT};
     CFI_TRY(cfi_cluster_plan(&wish, &plan, error));
-    const cf_status status = finish_plan(cluster, dataset, before == NULL, &plan, error);
+    const cf_status status = finish_plan(cluster, dataset, before, &plan, error);
     if (status != CF_OK) {
         cfi_cluster_fini(&plan);
         return status;

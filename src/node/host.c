@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "config/config.h"
+#include "node/hook.h"
 
 enum { LINE_SIZE = 512, KEYS_SIZE_MAX = 256, DRAIN_SECONDS_MAX = 10 };
 
@@ -189,9 +190,13 @@ static cf_status open_transport(cfi_node_host *host, cf_error *error)
     const char *name = host->options.transport != NULL ? host->options.transport : is_inproc ? "inproc" : "zeromq";
     cfi_transport_options options = {.endpoint = endpoint};
     CFI_TRY(read_keys(host, &options.keys, error));
+    if (strncmp(endpoint, "tcp://", strlen("tcp://")) == 0 && !options.keys.present) {
+        return cfi_fail(error, CF_E_NOT_FOUND, "the run's keys are missing (start the run anew): tcp is always encrypted");
+    }
     const cf_status status = cfi_transport_open(name, &options, &host->transport, error);
     memset(&options.keys, 0, sizeof options.keys);
-    return status;
+    CFI_TRY(status);
+    return cfi_hook_transport(host->options.container, &host->transport, error);
 }
 
 static cf_status open_control(cfi_node_host *host, cf_error *error)

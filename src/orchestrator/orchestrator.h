@@ -33,8 +33,11 @@ typedef struct cfi_orchestrator_ops {
     size_t size;
     const char *name;         /* key in the file: "local" */
     cf_status (*open)(void *self, const cfi_orchestrator_options *options, cf_error *error);
-    /* Fills the containers' endpoints: how they will reach each other on this target. `scheme` "ipc" or "tcp". */
-    cf_status (*address)(void *self, cfi_cluster *cluster, const char *scheme, cf_error *error);
+    /* Fills the containers' endpoints: how they will reach each other on this target. `scheme` "ipc", "tcp" or
+     * "tcp:PORT" (the first port to use). `before` is the plan that runs now, NULL when nothing does: a container that
+     * is in it too keeps its endpoint, no other gets one of it. */
+    cf_status (*address)(void *self, cfi_cluster *cluster, const cfi_cluster *before, const char *scheme,
+                         cf_error *error);
     /* Makes what runs equal to the cluster: starts what is missing, stops what is not in it. Idempotent; resumes what
      * was interrupted. plan.json has been written. Returns when all are running. */
     cf_status (*up)(void *self, const cfi_cluster *cluster, cf_error *error);

@@ -22,8 +22,7 @@
 #define SOCKET_NAME_MAX 90          /* bytes of "s/NAME", well below what an address holds */
 #define POLL_NS 5000000L
 #define PATIENCE_NS 15000000000u    /* for an orderly stop; then by SIGKILL */
-#define PORT_DEFAULT 7400
-#define PORT_MAX 65535
+#define PORT_DEFAULT 47100
 
 static cf_status local_open(void *self, const cfi_orchestrator_options *options, cf_error *error)
 {
@@ -46,33 +45,19 @@ static void address_ipc(cfi_container *container)
     snprintf(container->endpoint, sizeof container->endpoint, "ipc://s/%.40s~%016" PRIx64, container->name, hash.low);
 }
 
-/* "tcp" or "tcp:PORT", the first container's. */
-static cf_status address_tcp(cfi_cluster *cluster, const char *scheme, cf_error *error)
-{
-    const int64_t port = scheme[3] == ':' ? strtoll(scheme + 4, NULL, 10) : PORT_DEFAULT;
-    if (port < 1 || port + cluster->container_count - 1 > PORT_MAX) {
-        return cfi_fail(error, CF_E_CONFIG,
-                        "messaging: %d containers from port %" PRId64 " on need ports beyond %d; choose a lower one",
-                        cluster->container_count, port, PORT_MAX);
-    }
-    for (int i = 0; i < cluster->container_count; i++) {
-        snprintf(cluster->containers[i].endpoint, sizeof cluster->containers[i].endpoint,
-                 "tcp://127.0.0.1:%" PRId64, port + i);
-    }
-    return CF_OK;
-}
-
-static cf_status local_address(void *self, cfi_cluster *cluster, const char *scheme, cf_error *error)
+static cf_status local_address(void *self, cfi_cluster *cluster, const cfi_cluster *before, const char *scheme,
+                               cf_error *error)
 {
     (void)self;
     if (strncmp(scheme, "tcp", 3) == 0 && (scheme[3] == '\0' || scheme[3] == ':')) {
-        return address_tcp(cluster, scheme, error);
+        const int64_t first = scheme[3] == ':' ? strtoll(scheme + 4, NULL, 10) : PORT_DEFAULT;
+        return cfi_local_ports_give(cluster, before, first, error);
     }
     if (strcmp(scheme, "ipc") != 0) {
         return cfi_fail(error, CF_E_UNSUPPORTED, "messaging: a local run has no scheme '%s' (use: ipc or tcp)", scheme);
     }
     for (int i = 0; i < cluster->container_count; i++) {
-        address_ipc(&cluster->containers[i]);
+        address_ipc(&cluster->containers[i]); /* by name: who is in two plans keeps it */
     }
     return CF_OK;
 }
@@ -225,6 +210,7 @@ static cf_status bring_up(const cfi_local *local, const cfi_cluster *cluster, cf
         CFI_TRY(wait_for_supervisor(local, &supervisor, error));
         CFI_TRY(tell_supervisor(local, "reconcile", CFI_LOCAL_ASK_MS, error));
     } else {
+        CFI_TRY(cfi_local_ports_check(cluster, error));
         CFI_TRY(cfi_local_start(local, &supervisor, error));
         CFI_TRY(wait_for_supervisor(local, &supervisor, error));
     }

@@ -26,6 +26,13 @@ bool cfi_local_supervisor(const cfi_local *local, cfi_local_process *process_out
 cf_status cfi_local_start(const cfi_local *local, cfi_local_process *process_out, cf_error *error)
     __attribute__((warn_unused_result));
 
+/* ports.c */
+/* tcp endpoints on loopback, from port `first` on. CF_E_CONFIG: there are not so many. */
+cf_status cfi_local_ports_give(cfi_cluster *cluster, const cfi_cluster *before, int64_t first, cf_error *error)
+    __attribute__((warn_unused_result));
+/* CF_E_IO when another program holds a port of this cluster, none of which runs yet; the text names the port. */
+cf_status cfi_local_ports_check(const cfi_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
+
 /* report.c */
 cf_status cfi_local_report_parse(const char *text, size_t size, cfi_container_report **reports_out, int *count_out,
                                  cf_error *error) __attribute__((warn_unused_result));
