@@ -91,7 +91,8 @@ static void print_result(const cf_simulate_result *result, const char *file)
     printf("%s%" PRId64 " seed%s failed%s; the first is %" PRId64 ", which broke O%d %s\n",
            cli_style_code(&terminal, CLI_RED), result->failures, result->failures == 1 ? "" : "s",
            cli_style_code(&terminal, CLI_PLAIN), result->failed_seed, result->oracle, result->violation);
-    printf("run again, it %s\n", result->replays ? "did exactly the same" : "did something else: a defect of the simulator");
+    printf("run again, it %s\n",
+           result->replays ? "did exactly the same" : "did something else: a defect of the simulator");
     printf("to see it: cuttlefish simulate %s --seed %" PRId64 " --trace\n", file, result->failed_seed);
 }
 

@@ -21,7 +21,7 @@
 #define SYNC_SECONDS 2e-3          /* fsync of an SSD without a capacitor */
 #define WRITE_BYTE_SECONDS 1e-9    /* into the page cache */
 #define PARAMETER_FLOPS 8          /* an optimizer's step for one parameter, counted as time on memory */
-#define PERSIST_SECONDS 50e-3      /* durable states need not come faster */
+#define PERSIST_SECONDS 25e-3      /* durable states need not come faster */
 #define PERSIST_BYTES_SECOND 20e6  /* nor load the disk more than this */
 #define PERSIST_EVERY_MOST 64
 #define INBOX_STEPS 2              /* that a shard holds of its neighbours' values */
@@ -420,6 +420,6 @@ cf_status cfi_cost_window(const cfi_settings *settings, const cfi_graph *graph, 
         cfi_cost_fini(&cost);
     }
     cluster->work.persist_every = every;
-    cluster->work.window = (2 * every + 2 + every - 1) / every * every;
+    cluster->work.window = every == 1 ? 4 : 2 * every; /* what is kept for others grows with it */
     return CF_OK;
 }

@@ -310,7 +310,7 @@ static cfi_head find_wanted(const cfi_machine *machine)
     const controller_own *own = machine->own;
     cfi_head want = machine->record;
     if (!own->has_epoch) {
-        want.epoch = own->stored.epoch + 1;
+        want.epoch = (own->stored.epoch > want.epoch ? own->stored.epoch : want.epoch) + 1;
         return want;
     }
     const int64_t durable = least_durable(machine);
@@ -342,7 +342,7 @@ static void swap(cfi_machine *machine, const cfi_head *want)
     cfi_head_encode(want, value);
     cfi_head_encode(&own->stored, expected);
     const cfi_store_request request = {
-        .kind = CFI_STORE_CAS, .key = "head", .value = value, .value_size = sizeof value,
+        .kind = CFI_STORE_CAS, .key = "head", .number = machine->generation, .value = value, .value_size = sizeof value,
         .expected = own->is_stored_absent ? NULL : expected,
         .expected_size = own->is_stored_absent ? 0 : sizeof expected};
     own->is_swapping = true;
@@ -381,7 +381,7 @@ static bool controller_advance(cfi_machine *machine)
         return false;
     }
     /* A store that is behind gets the record of HEAD only after the states of HEAD. */
-    if (want.step > own->stored.step && want.step > 0 && own->has_epoch && least_durable(machine) < want.step) {
+    if (want.step > own->stored.step && want.step > 0 && least_durable(machine) < want.step) {
         return false;
     }
     swap(machine, &want);
@@ -440,6 +440,8 @@ static void begin(cfi_machine *machine, const cfi_head *stored, bool is_absent)
     }
 }
 
+static void adopt(cfi_machine *machine, const cfi_head *record);
+
 /* What is in the store now. A later epoch: another controller has replaced this one. An earlier record: the store has lost
  * what was written since; it will be written again. */
 static void take_stored(cfi_machine *machine, const cfi_store_reply *reply, bool is_absent)
@@ -453,7 +455,7 @@ static void take_stored(cfi_machine *machine, const cfi_store_reply *reply, bool
     own->stored = stored;
     own->is_stored_absent = is_absent;
     own->is_stored_known = true;
-    if (!own->has_epoch) {
+    if (!own->has_epoch && !(machine->has_record && stored.plan < machine->cluster->id)) {
         machine->record = stored;
         machine->head = machine->step = stored.step;
     }
@@ -461,6 +463,8 @@ static void take_stored(cfi_machine *machine, const cfi_store_reply *reply, bool
         begin(machine, &stored, is_absent);
     } else if (own->has_epoch && stored.epoch > machine->record.epoch && !CFI_PLANTED(17)) {
         part_fail(machine, "another controller has taken over (epoch %u)", stored.epoch);
+    } else if (own->has_epoch && !CFI_PLANTED(17)) {
+        adopt(machine, &stored); /* HEAD goes forward only, whoever moved it */
     }
 }
 
@@ -544,6 +548,24 @@ static void tell_stale(cfi_machine *machine, uint32_t unit, uint32_t incarnation
     }
 }
 
+/* The store has an earlier plan, and a unit of this plan works: then this plan has been in
+ * force, and the store has fallen behind. */
+static bool is_in_force(cfi_machine *machine, const cfi_head *record)
+{
+    controller_own *own = machine->own;
+    const bool is_earlier = own->stored.plan != 0 && own->stored.plan < machine->cluster->id;
+    if (record->step < 0 || record->plan != machine->cluster->id || !is_earlier) {
+        return false;
+    }
+    machine->record = *record;
+    machine->has_record = true;
+    machine->head = machine->step = record->step;
+    machine->phase = PART_RUN;
+    put_plan(machine, machine->cluster->id);
+    announce(machine);
+    return true;
+}
+
 static void take_report(cfi_machine *machine, const cfi_frame *frame)
 {
     controller_own *own = machine->own;
@@ -552,16 +574,19 @@ static void take_report(cfi_machine *machine, const cfi_frame *frame)
     unit_report *known = &own->reports[unit];
     part_report_text report;
     const unsigned char *chains;
-    if (!has_state(machine->cluster, unit) || machine->phase != PART_RUN || !own->has_epoch) {
+    if (!has_state(machine->cluster, unit) || (machine->phase != PART_RUN && machine->phase != PART_HEAD)) {
         return;
     }
-    if (frame->header.source_incarnation < known->incarnation && !CFI_PLANTED(19)) {
+    if (frame->header.source_incarnation < known->incarnation) {
         machine->counted.stale++;
         tell_stale(machine, (uint32_t)unit, known->incarnation);
         return;
     }
     if (part_report_read(frame, nodes, &report, &chains, NULL) != CF_OK) {
         machine->counted.refused++;
+        return;
+    }
+    if (machine->phase == PART_HEAD && !is_in_force(machine, &report.record)) {
         return;
     }
     adopt(machine, &report.record);
@@ -598,7 +623,7 @@ static void controller_tick(cfi_machine *machine)
     } else if (own->plan_put < own->next_plan) {
         put_plan(machine, own->next_plan);
     }
-    if (own->has_epoch && ++own->announce_ticks >= ANNOUNCE_TICKS) {
+    if (machine->has_record && ++own->announce_ticks >= ANNOUNCE_TICKS) {
         announce(machine);
         ask_stored(machine); /* notices another controller, and a store that came back as another */
     }

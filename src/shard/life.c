@@ -135,7 +135,7 @@ static void merge_record(cfi_machine *machine, const cfi_head *found)
 {
     cfi_head *known = &machine->record;
     cfi_head merged = *known;
-    if (!machine->has_record || found->epoch > known->epoch ||
+    if (!machine->has_record || found->epoch > known->epoch || CFI_PLANTED(10) ||
         (found->epoch == known->epoch && found->step >= known->step)) {
         merged = *found;
     }

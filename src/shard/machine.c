@@ -127,7 +127,7 @@ static void take_frame(cfi_machine *machine, cfi_frame *frame)
         take_head_frame(machine, frame);
         return;
     }
-    if ((header->plan != cluster->id && !CFI_PLANTED(10)) || header->source_unit >= (uint32_t)cluster->unit_count) {
+    if (header->plan != cluster->id || header->source_unit >= (uint32_t)cluster->unit_count) {
         machine->counted.stale++;
         return;
     }

@@ -65,7 +65,7 @@ void part_requests_tick(cfi_machine *machine)
 {
     for (int i = 0; i < PART_REQUESTS_MAX; i++) {
         part_request *request = &machine->requests[i];
-        if (request->purpose == PART_FOR_NOTHING || ++request->ticks < request->again_after) {
+        if (request->purpose == PART_FOR_NOTHING || ++request->ticks < request->again_after || CFI_PLANTED(25)) {
             continue;
         }
         request->ticks = 0;

@@ -367,7 +367,7 @@ static void source_answer(cfi_machine *machine, uint32_t unit, int64_t step, int
     const source_own *own = machine->own;
     const int64_t evaluations = cfi_work_evaluations(machine->work, step);
     source_item item = {step, micro < evaluations ? micro : evaluations};
-    if (step < machine->head) {
+    if (step < machine->head || CFI_PLANTED(23)) {
         return;
     }
     if (item.index == evaluations && cfi_work_rows(machine->work, step) == 0) {

@@ -71,7 +71,9 @@ static void persist(cfi_machine *machine, bool on_volume, bool in_store)
 
 void part_keep_loaded(cfi_machine *machine, bool from_volume, bool from_store)
 {
-    if (machine->state_size > 0 && machine->step > 0 && find_state(machine, machine->step) == NULL) {
+    const bool is_new = !from_volume && !from_store;
+    if (machine->state_size > 0 && machine->step > 0 && find_state(machine, machine->step) == NULL &&
+        !(CFI_PLANTED(24) && is_new)) {
         persist(machine, from_volume, from_store);
     }
 }
@@ -227,6 +229,9 @@ void part_put_again(cfi_machine *machine)
 int64_t part_durable(const cfi_machine *machine)
 {
     int64_t durable = machine->head;
+    for (int i = 0; CFI_PLANTED(19) && i < machine->record_count; i++) {
+        durable = machine->records[i].step > durable ? machine->records[i].step : durable;
+    }
     for (int i = 0; i < machine->state_count; i++) {
         const part_state *state = &machine->states[i];
         const bool in_store = state->in_store && (state->generation == machine->generation || CFI_PLANTED(6));
@@ -258,6 +263,9 @@ void part_report(cfi_machine *machine)
         part_send_to(machine, frame, CFI_UNIT_INDEX_CONTROLLER);
         cfi_frame_unref(frame);
         machine->report_ticks = 0;
+        while (CFI_PLANTED(22) && machine->chain_count > 0) {
+            cfi_free(machine->chains[--machine->chain_count].nodes);
+        }
     }
 }
 

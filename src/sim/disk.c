@@ -1,7 +1,8 @@
 /* A disk as a process sees it through the kernel, and what of it survives.
  *
- * What was written is seen by every later process at once (`seen`), and is on the platter (`durable`) after a sync that
- * did not fail. A process's death loses nothing that it has written; a power loss loses any part of what was not synced.
+ * What was written is seen by every later process at once (`seen`), and is on the platter (`durable`) after a sync
+ * that did not fail. A process's death loses nothing that it has written; a power loss loses any part of what was not
+ * synced.
  * After a failed sync the kernel takes the pages for clean: a later sync does not write them, though they are seen. */
 #include <stdio.h>
 #include <string.h>
@@ -74,7 +75,8 @@ static bool grow(unsigned char **bytes, int64_t *size, int64_t wanted)
     return true;
 }
 
-static void apply(sim_world *world, unsigned char **bytes, int64_t *size, const sim_write *write, size_t from, size_t to)
+static void apply(sim_world *world, unsigned char **bytes, int64_t *size, const sim_write *write, size_t from,
+                  size_t to)
 {
     if (to > from && !grow(bytes, size, write->offset + (int64_t)to)) {
         world->is_short = true;

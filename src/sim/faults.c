@@ -1,13 +1,14 @@
-/* What goes wrong in one seed, and how it mends: each seed has some of the faults only, each more or less often, so that
- * rare combinations have the room that they need (swarm testing: Groce et al., ISSTA 2012). */
+/* What goes wrong in one seed, and how it mends: each seed has some of the faults only, each more or less often, so
+ * that rare combinations have the room that they need (swarm testing: Groce et al., ISSTA 2012). */
 #include <string.h>
 
 #include "sim/world.h"
 
 static const char *const names[CFI_SIM_FAULT_COUNT] = {
     [CFI_SIM_DROP] = "frame lost", [CFI_SIM_DUPLICATE] = "frame doubled", [CFI_SIM_REORDER] = "frame out of order",
-    [CFI_SIM_CORRUPT] = "frame damaged", [CFI_SIM_CUT_BOTH_WAYS] = "link cut", [CFI_SIM_CUT_ONE_WAY] = "link cut one way",
-    [CFI_SIM_CRASH] = "crash", [CFI_SIM_CRASH_AT_IO] = "crash in an I/O call", [CFI_SIM_CRASH_ALL] = "crash of everything",
+    [CFI_SIM_CORRUPT] = "frame damaged", [CFI_SIM_CUT_BOTH_WAYS] = "link cut",
+    [CFI_SIM_CUT_ONE_WAY] = "link cut one way", [CFI_SIM_CRASH] = "crash",
+    [CFI_SIM_CRASH_AT_IO] = "crash in an I/O call", [CFI_SIM_CRASH_ALL] = "crash of everything",
     [CFI_SIM_POWER_LOSS] = "power loss", [CFI_SIM_TORN_WRITE] = "torn write", [CFI_SIM_SYNC_ERROR] = "sync error",
     [CFI_SIM_WRITE_ERROR] = "write error", [CFI_SIM_DISK_FULL] = "disk full", [CFI_SIM_SLOW_DISK] = "slow disk",
     [CFI_SIM_BIT_ROT] = "bit rot", [CFI_SIM_VOLUME_LOST] = "volume lost", [CFI_SIM_PAUSE] = "pause",
@@ -98,12 +99,14 @@ static int place_of_unit(const sim_world *world, int unit)
     return world->place_of[world->plan_in_force][world->plans[world->plan_in_force].units[unit].container];
 }
 
-static void crash_place(sim_world *world, int place, bool is_power_loss)
+/* False: nothing ran there. */
+static bool crash_place(sim_world *world, int place, bool is_power_loss)
 {
     const int current = world->places[place].current;
     if (current >= 0) {
         sim_process_crash(world, current, is_power_loss);
     }
+    return current >= 0;
 }
 
 /* ---- Damage to what is durable: the promise holds for one copy of two ---- */
@@ -185,8 +188,8 @@ static bool start_twin(sim_world *world, int place_index)
     return true;
 }
 
-/* A copy from before another plan came into force is never put back: the protocol does not promise to survive that, since
- * the units of the plan in force would have no place in the plan of the copy. */
+/* A copy from before another plan came into force is never put back: the protocol does not promise to survive that,
+ * since the units of the plan in force would have no place in the plan of the copy. */
 static bool put_store_back(sim_world *world)
 {
     cf_error error = {0};
@@ -222,7 +225,7 @@ static bool hurt_disk(sim_world *world, cfi_sim_fault fault)
         sim_disk_rot(disk);
         return true;
     }
-    crash_place(world, place, false);
+    (void)crash_place(world, place, false);
     for (int i = world->places[place].alive_count - 1; i >= 0; i--) {
         sim_process_crash(world, world->places[place].alive[i], false);
     }
@@ -287,68 +290,92 @@ void sim_scale(sim_world *world)
 
 /* ---- All of them ---- */
 
+/* What hits one place's disk; false: not now, or counted when it shows. */
+static bool inject_disk(sim_world *world, cfi_sim_fault fault)
+{
+    const int place = random_place(world);
+    sim_disk *disk = world->places[place].disk;
+    if (fault == CFI_SIM_BIT_ROT || fault == CFI_SIM_VOLUME_LOST) {
+        return hurt_disk(world, fault);
+    }
+    if (fault == CFI_SIM_WRITE_ERROR) {
+        disk->fail_writes = 1;
+        return false;
+    }
+    if (fault == CFI_SIM_SYNC_ERROR) { /* the volume gives up its file then, with all that is in it */
+        if (world->weather.is_power_safe && sim_can_hurt_volume(world)) {
+            sim_volume_was_hurt(world);
+            disk->fail_syncs = 1;
+        }
+        return false;
+    }
+    disk->is_full |= fault == CFI_SIM_DISK_FULL;
+    disk->latency = fault == CFI_SIM_SLOW_DISK ? 20 * world->weather.disk_latency : disk->latency;
+    mend_later(world, fault, place);
+    return true;
+}
+
+static void crash_all(sim_world *world)
+{
+    for (int p = 0; p < world->place_count; p++) {
+        (void)crash_place(world, p, world->weather.is_power_safe);
+    }
+}
+
+static bool inject_death(sim_world *world, cfi_sim_fault fault)
+{
+    switch ((int)fault) {
+    case CFI_SIM_CRASH:
+        return crash_place(world, random_place(world), false);
+    case CFI_SIM_CRASH_AT_IO:
+        world->crash_at_next_io = true;
+        return false; /* counted when it happens */
+    case CFI_SIM_CRASH_ALL:
+        crash_all(world);
+        return true;
+    case CFI_SIM_POWER_LOSS:
+        return crash_place(world, random_place(world), world->weather.is_power_safe) && world->weather.is_power_safe;
+    case CFI_SIM_CONTROLLER_CRASH:
+        return crash_place(world, place_of_unit(world, CFI_UNIT_INDEX_CONTROLLER), false);
+    default: /* CFI_SIM_STORE_CRASH */
+        return crash_place(world, place_of_unit(world, CFI_UNIT_INDEX_STORE), false);
+    }
+}
+
 static bool inject(sim_world *world, cfi_sim_fault fault)
 {
     cf_error error = {0};
-    const int place = random_place(world);
-    sim_disk *disk = world->places[place].disk;
     switch (fault) {
     case CFI_SIM_CUT_BOTH_WAYS:
     case CFI_SIM_CUT_ONE_WAY:
         cut(world, fault == CFI_SIM_CUT_BOTH_WAYS);
         return true;
     case CFI_SIM_CRASH:
-        crash_place(world, place, false);
-        return true;
     case CFI_SIM_CRASH_AT_IO:
-        world->crash_at_next_io = true;
-        return false; /* counted when it happens */
     case CFI_SIM_CRASH_ALL:
-        for (int p = 0; p < world->place_count; p++) {
-            crash_place(world, p, world->weather.is_power_safe);
-        }
-        return true;
     case CFI_SIM_POWER_LOSS:
-        crash_place(world, place, world->weather.is_power_safe);
-        return world->weather.is_power_safe;
-    case CFI_SIM_SYNC_ERROR: /* the volume gives up its file then, with all that is in it */
-        if (world->weather.is_power_safe && sim_can_hurt_volume(world)) {
-            sim_volume_was_hurt(world);
-            disk->fail_syncs = 1;
-        }
-        return false;
+    case CFI_SIM_CONTROLLER_CRASH:
+    case CFI_SIM_STORE_CRASH:
+        return inject_death(world, fault);
+    case CFI_SIM_SYNC_ERROR:
     case CFI_SIM_WRITE_ERROR:
-        disk->fail_writes = 1;
-        return false;
     case CFI_SIM_DISK_FULL:
-        disk->is_full = true;
-        mend_later(world, fault, place);
-        return true;
     case CFI_SIM_SLOW_DISK:
-        disk->latency = 20 * world->weather.disk_latency;
-        mend_later(world, fault, place);
-        return true;
     case CFI_SIM_BIT_ROT:
     case CFI_SIM_VOLUME_LOST:
-        return hurt_disk(world, fault);
+        return inject_disk(world, fault);
     case CFI_SIM_PAUSE:
-        pause_process(world, place);
+        pause_process(world, random_place(world));
         return true;
     case CFI_SIM_TWIN:
-        return start_twin(world, place);
+        return start_twin(world, random_place(world));
     case CFI_SIM_TWO_CONTROLLERS:
         return start_twin(world, place_of_unit(world, CFI_UNIT_INDEX_CONTROLLER));
-    case CFI_SIM_CONTROLLER_CRASH:
-        crash_place(world, place_of_unit(world, CFI_UNIT_INDEX_CONTROLLER), false);
-        return true;
-    case CFI_SIM_STORE_CRASH:
-        crash_place(world, place_of_unit(world, CFI_UNIT_INDEX_STORE), false);
-        return true;
     case CFI_SIM_STORE_OLD:
         return put_store_back(world);
     case CFI_SIM_STORE_FULL:
         world->keeper.is_full = true;
-        mend_later(world, fault, place);
+        mend_later(world, fault, 0);
         return true;
     case CFI_SIM_REPLAN:
         return plan_another(world, &error);

@@ -1,5 +1,5 @@
-/* What a store holds beyond the life of its process, watched: every record of HEAD is looked at as it is written, and the
- * whole may be full for a while, or be put back to an older copy of itself. */
+/* What a store holds beyond the life of its process, watched: every record of HEAD is looked at as it is written, and
+ * the whole may be full for a while, or be put back to an older copy of itself. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -50,8 +50,8 @@ static cf_status outer_remove(void *self, const char *key, cf_error *error)
     return keeper->inner.ops->remove(keeper->inner.self, key, error);
 }
 
-static cf_status outer_list(void *self, const char *prefix, bool (*each)(void *user, const char *key, size_t value_size),
-                            void *user, cf_error *error)
+static cf_status outer_list(void *self, const char *prefix,
+                            bool (*each)(void *user, const char *key, size_t value_size), void *user, cf_error *error)
 {
     sim_keeper *keeper = self;
     return keeper->inner.ops->list(keeper->inner.self, prefix, each, user, error);

@@ -38,10 +38,11 @@ static void check_durable(sim_world *world, const cfi_head *head)
 {
     const uint32_t plan_id = world->keeper.has_head ? world->keeper.head.plan : head->plan; /* that got there */
     const cfi_cluster *plan = &world->plans[plan_id - 1];
-    const bool was_put_back = world->keeper.restored_at >= 0 && world->keeper.restored_at + 10 * SIM_SECOND > world->now;
+    const int64_t restored_at = world->keeper.restored_at;
+    const bool was_put_back = restored_at >= 0 && restored_at + 10 * SIM_SECOND > world->now;
     const bool has_moved = world->keeper.has_head && head->step > world->keeper.head.step;
     if (!has_moved || was_put_back) {
-        return; /* a new plan's units have the states of the plan before; the store's copy is older than what was told */
+        return; /* the store's copy is older than what it had told */
     }
     for (int u = CFI_UNIT_INDEX_LOSS; u < plan->unit_count; u++) {
         const cfi_unit *unit = &plan->units[u];
@@ -64,7 +65,8 @@ static void check_move(sim_world *world, const cfi_head *head)
     const int64_t moved = head->step - before->step;
     if (moved < 0 || head->epoch < before->epoch || head->plan < before->plan || head->plan > before->plan + 1) {
         sim_violate(world, 2, "HEAD goes back from step %" PRId64 " epoch %u plan %u to step %" PRId64
-                    " epoch %u plan %u", before->step, before->epoch, before->plan, head->step, head->epoch, head->plan);
+                    " epoch %u plan %u", before->step, before->epoch, before->plan, head->step, head->epoch,
+                    head->plan);
     } else if (head->step % work->persist_every != 0 && head->step != head->end) {
         sim_violate(world, 2, "HEAD is at step %" PRId64 ", no multiple of %" PRId64, head->step, work->persist_every);
     } else if (before->step + work->window + work->persist_every < head->step && world->keeper.restored_at < 0) {
@@ -104,6 +106,19 @@ static int64_t frames_max(const sim_world *world, const cfi_cluster *plan)
     return (work->window + work->persist_every + 2) * each * 2 * plan->unit_count;
 }
 
+/* What a unit has done beyond HEAD is what its death costs; and nobody goes beyond the barrier of a coming plan. */
+static void check_ahead(sim_world *world, const cfi_cluster *plan, const char *name, int64_t step)
+{
+    const cfi_head *head = &world->keeper.head;
+    if (step > world->keeper.highest + plan->work.window) {
+        sim_violate(world, 7, "%s is at step %" PRId64 ", HEAD was never beyond %" PRId64 ", the window is %" PRId64,
+                    name, step, world->keeper.highest, plan->work.window);
+    } else if (world->keeper.has_head && head->plan == plan->id && step > head->limit) {
+        sim_violate(world, 7, "%s is at step %" PRId64 ", beyond the barrier %" PRId64 " of the coming plan", name,
+                    step, head->limit);
+    }
+}
+
 void sim_check_unit(sim_world *world, const sim_process *process, const sim_unit *unit)
 {
     const cfi_cluster *plan = &world->plans[process->plan];
@@ -115,9 +130,8 @@ void sim_check_unit(sim_world *world, const sim_process *process, const sim_unit
         sim_violate(world, 6, "%s holds %" PRId64 " frames in and %" PRId64 " out; the bound is %" PRId64, name,
                     status.inbox_frames, status.outbox_frames, most);
     }
-    if (plan->units[unit->index].kind != CFI_UNIT_CONTROLLER && status.step - status.head > plan->work.window + 1) {
-        sim_violate(world, 7, "%s is at step %" PRId64 " and HEAD at %" PRId64 "; the window is %" PRId64, name,
-                    status.step, status.head, plan->work.window);
+    if (plan->units[unit->index].kind != CFI_UNIT_CONTROLLER) {
+        check_ahead(world, plan, name, status.step);
     }
 }
 
@@ -226,7 +240,8 @@ static const cfi_cluster *find_pieces(const sim_world *world, int plan, int stag
 }
 
 /* The calm run, which comes first, says what the last states must be. */
-static void compare_state(sim_world *world, const cfi_stage *stage, const cfi_unit *unit, const void *value, size_t size)
+static void compare_state(sim_world *world, const cfi_stage *stage, const cfi_unit *unit, const void *value,
+                          size_t size)
 {
     sim_golden *golden = &world->sim->golden;
     const size_t one = size / (size_t)(unit->end - unit->begin);

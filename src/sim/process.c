@@ -280,6 +280,7 @@ static void watch_head(sim_world *world, int index)
     if (process->has_store && process->unit_count == 0 && process->wanted_plan == 0 && keeper->has_head &&
         keeper->head.plan > world->plans[process->plan].id) {
         process->wanted_plan = keeper->head.plan;
+        free_units(process);
         sim_add(world, &(sim_event){.time = world->now + 1, .kind = SIM_EVENT_FETCH, .process = index});
     }
 }

@@ -1,5 +1,5 @@
-/* A whole cluster in one thread: the real machines, arithmetic, store server and volumes; everything else is made up from
- * one seed: time, network, disks, processes and what goes wrong with them.
+/* A whole cluster in one thread: the real machines, arithmetic, store server and volumes; everything else is made up
+ * from one seed: time, network, disks, processes and what goes wrong with them.
  *
  * A seed decides the cut, the placement, which kinds of faults there are and how often. After some steps everything
  * heals, and the run must finish with the weights of `train`. What must hold at every moment is checked all along

@@ -1,8 +1,8 @@
 /* The store reached by frames: requests of units, and the server that answers them from a back end.
  *
  * Requests may be lost, doubled or come late: every one may be repeated. Fencing: a unit first takes a lease, which
- * gives it an incarnation above all earlier ones; from then on the server refuses (STALE) whatever an earlier incarnation
- * of that unit asks to change (put, cas, remove). The store keeps leases under "lease/PLAN.UNIT". */
+ * gives it an incarnation above all earlier ones; from then on the server refuses (STALE) whatever an earlier
+ * incarnation of that unit asks to change (put, cas, remove). The store keeps leases under "lease/PLAN.UNIT". */
 #ifndef CFI_STORE_REQUEST_H
 #define CFI_STORE_REQUEST_H
 
@@ -34,7 +34,8 @@ typedef enum cfi_store_outcome {
 typedef struct cfi_store_request {
     cfi_store_request_kind kind;
     const char *key;
-    uint64_t number;                /* LEASE: floor; REMOVE_BELOW: limit */
+    uint64_t number;                /* LEASE: floor; REMOVE_BELOW: limit; CAS: the generation that the server must have,
+                                     * since another one may have lost what the change relies on; 0 = any */
     const void *value;              /* PUT, CAS */
     size_t value_size;
     const void *expected;           /* CAS; NULL: the key must be absent */
@@ -77,8 +78,8 @@ typedef struct cfi_store_server {
     cfi_store_lease leases[CFI_STORE_LEASE_CACHE]; /* zeroed at first; no other writer of leases may exist */
 } cfi_store_server;
 
-/* *reply_out is a new frame, sealed, addressed to the asking unit. CF_E_DATA for a malformed request (nothing to answer),
- * CF_E_MEMORY. Failures of the back end are replies. */
+/* *reply_out is a new frame, sealed, addressed to the asking unit. CF_E_DATA for a malformed request (nothing to
+ * answer), CF_E_MEMORY. Failures of the back end are replies. */
 cf_status cfi_store_server_answer(cfi_store_server *server, const cfi_frame *request, cfi_frame **reply_out,
                                   cf_error *error) __attribute__((warn_unused_result));
 

@@ -1,9 +1,10 @@
 /* The contract of a store's back end: a map from keys to values that survives its process, with one atomic operation.
  *
- * Promise. Keys are text of at most CFI_STORE_KEY_SIZE_MAX-1 bytes without NUL, values are bytes up to
- * CFI_STORE_VALUE_MAX. An operation that returned CF_OK survives kill -9 of the process (memory: does not). Values other
- * than HEAD and leases are immutable: put() of the same bytes again is CF_OK, of other bytes CF_E_EXISTS and changes
- * nothing. list() gives keys in byte order.
+ * Promise (tests/contract/store_contract.h tries it). Keys are text of 1 to CFI_STORE_KEY_SIZE_MAX-1 bytes without NUL,
+ * values are bytes up to CFI_STORE_VALUE_MAX. An operation that returned CF_OK survives kill -9 of the process (memory:
+ * does not). Values other than HEAD and leases are immutable: put() of the same bytes again is CF_OK, of other bytes
+ * CF_E_EXISTS and changes nothing. list() gives keys in byte order. A full store still removes, and replaces small
+ * values by others of the same size: HEAD moves, and what is below it can go.
  *
  * Threads. One at a time. Calls may block on the disk. Pointers given out are valid until the next call.
  * Errors. CF_E_IO, CF_E_LIMIT (full, or larger than the maximum; the text names the cure), CF_E_MEMORY; what was there

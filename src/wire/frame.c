@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/planted.h"
 
 #define FRAME_MAGIC 0x31464643u /* "CFF1" as bytes in a file */
 #define KNOWN_FLAGS (CFI_FRAME_BYTES | CFI_FRAME_SAMPLES | CFI_FRAME_STOP | CFI_FRAME_NONFINITE | \
@@ -240,7 +241,7 @@ cf_status cfi_frame_decode(unsigned char *bytes, size_t size, void (*release)(vo
     CFI_TRY(check_names(&header, CF_E_DATA, error));
     const size_t payload_size = size - CFI_FRAME_HEADER_SIZE;
     const uint64_t payload_hash = get64(bytes + AT_PAYLOAD_HASH);
-    if (payload_hash != XXH3_64bits(bytes + CFI_FRAME_HEADER_SIZE, payload_size)) {
+    if (payload_hash != XXH3_64bits(bytes + CFI_FRAME_HEADER_SIZE, payload_size) && !CFI_PLANTED(26)) {
         return cfi_fail(error, CF_E_DATA, "frame: the payload is damaged (checksum)");
     }
     cfi_frame *frame = cfi_calloc(1, sizeof *frame);

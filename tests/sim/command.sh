@@ -8,14 +8,14 @@ expect_code 0
 expect_out "3 seeds, 18 steps"
 expect_out "0 violations"
 expect_out "crash in an I/O call"
-run train rings.yaml --steps 6 --no-run-folder --json
+run train rings.yaml --steps 6 --json
 expect_code 0
-chain=$(sed -n 's/.*"chain": "\([0-9a-f]*\)".*/\1/p' out)
+chain=$(json out chain)
 expect "train says its chain" test -n "$chain"
 run simulate rings.yaml --seed 7 --steps 6 --json
 expect_code 0
-expect_out "\"chain\": \"$chain\""
-expect_out "\"seeds\": 1"
+expect_out "\"chain\":\"$chain\""
+expect_out "\"seeds\":1,"
 run simulate rings.yaml --seed 7 --steps 6 --containers 3 --trace
 expect_code 0
 expect_out "seed 7: "
@@ -32,3 +32,4 @@ run simulate rings.yaml --containers 65
 expect_code 2
 run simulate missing.yaml
 expect_code 2
+finish

@@ -1,5 +1,5 @@
-/* Mistakes planted in the protocol on purpose (base/planted.h): the simulator must find each of them, or its silence about
- * the rest means nothing. Only this program is built with CFI_PLANTS (sim.cmake). */
+/* Mistakes planted in the protocol on purpose (base/planted.h): the simulator must find each of them, or its silence
+ * about the rest means nothing. Only this program is built with CFI_PLANTS (sim.cmake). */
 #include "base/planted.h"
 #include "sim/small.h"
 

@@ -97,7 +97,7 @@ static cf_status inproc_open(void *self, const cfi_transport_options *options, c
 {
     struct inproc *inproc = self;
     CFI_TRY(check_endpoint(options->endpoint, error));
-    struct queue *queue;
+    struct queue *queue = NULL;
     CFI_TRY(make_queue(options, &queue, error));
     pthread_mutex_lock(&mutex);
     const bool is_taken = find_locked(options->endpoint) != NULL;

@@ -11,6 +11,7 @@
 #include "transport/zeromq/guard.h"
 
 /* A peer that dies comes back within a second or two. A try costs microseconds: the pause doubles only up to here. */
+#define SOCKETS_MAX 4096
 #define RECONNECT_MS 5
 #define RECONNECT_MAX_MS 50
 /* A machine that vanishes without closing its connections: give up on what it does not acknowledge, and reconnect. */
@@ -97,9 +98,10 @@ static cf_status make_context(struct zeromq *zeromq, cf_error *error)
     if (zeromq->context == NULL) {
         return cfi_fail(error, CF_E_MEMORY, "zeromq: context: %s", zmq_strerror(errno));
     }
-    /* One thread moves bytes between sockets and queues. A socket for each peer: as many as libzmq can have. */
+    /* One thread moves bytes between sockets and queues. A socket for each peer; libzmq's table takes 12 bytes for each
+     * that there may be, so its own limit of 65,535 would cost every neuron 0.8 MB. */
     zmq_ctx_set(zeromq->context, ZMQ_IO_THREADS, 1);
-    zmq_ctx_set(zeromq->context, ZMQ_MAX_SOCKETS, zmq_ctx_get(zeromq->context, ZMQ_SOCKET_LIMIT));
+    zmq_ctx_set(zeromq->context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
     return CF_OK;
 }
 
