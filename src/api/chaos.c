@@ -40,6 +40,7 @@ typedef struct chaos {
     int64_t first_step, base_step, last_step;   /* at the beginning; at the first blow; after the last one */
     uint64_t begin_ns, base_ns, last_ns;
     uint64_t checked_ns;
+    uint32_t plan;                      /* its number */
     bool is_finished;
 } chaos;
 
@@ -101,6 +102,18 @@ static void look(chaos *c)
     }
 }
 
+/* That the cluster is there, and is the one that chaos knows. */
+static cf_status check(const chaos *c, cf_error *error)
+{
+    cfi_head head;
+    CFI_TRY(cfi_cluster_check_runs(c->cluster, error));
+    if (c->cluster->plan.id != c->plan ||
+        (cfi_cluster_head(c->cluster, &head, NULL) == CF_OK && head.plan != c->plan)) {
+        return cfi_fail(error, CF_E_USAGE, "chaos: the network was cut anew meanwhile (scale); begin chaos again");
+    }
+    return CF_OK;
+}
+
 /* Between two looks: whoever called may want to end it, the cluster may be gone. */
 static cf_status go_on(chaos *c, int64_t pause_ns, cf_error *error)
 {
@@ -112,7 +125,7 @@ static cf_status go_on(chaos *c, int64_t pause_ns, cf_error *error)
         return cfi_fail(error, CF_E_CANCELLED, "chaos was stopped; the cluster runs on");
     }
     if (seconds_since(c->checked_ns) >= CHECK_SECONDS) {
-        CFI_TRY(cfi_cluster_check_runs(c->cluster, error));
+        CFI_TRY(check(c, error));
         c->checked_ns = cfi_clock_ns();
     }
     cfi_cluster_pause(pause_ns);
@@ -230,15 +243,21 @@ static void tell(const chaos *c, const char *text)
     }
 }
 
+static cf_status send_signal(const chaos *c, const char *container, int number, cf_error *error)
+{
+    const cfi_orchestrator *orchestrator = &c->cluster->orchestrator;
+    return orchestrator->ops->kill(orchestrator->self, container, number, error);
+}
+
 /* Stops a process, lets it go on after `seconds`; nothing else notices but by its silence. */
 static cf_status pause_container(chaos *c, const char *container, double seconds, cf_error *error)
 {
-    CFI_TRY(cf_cluster_kill(c->cluster, container, SIGSTOP, error));
+    CFI_TRY(send_signal(c, container, SIGSTOP, error));
     cf_status status = CF_OK;
     for (const uint64_t begin = cfi_clock_ns(); status == CF_OK && seconds_since(begin) < seconds;) {
         status = go_on(c, POLL_NS, error);
     }
-    const cf_status continued = cf_cluster_kill(c->cluster, container, SIGCONT, status == CF_OK ? error : NULL);
+    const cf_status continued = send_signal(c, container, SIGCONT, status == CF_OK ? error : NULL);
     return status == CF_OK ? continued : status;
 }
 
@@ -246,8 +265,9 @@ static cf_status kill_everything(chaos *c, cf_error *error)
 {
     const cf_up_options same = CF_UP_OPTIONS_DEFAULT;
     CFI_TRY(count_restarts(c, false, error)); /* the counts end with the supervisor */
-    CFI_TRY(cf_cluster_kill(c->cluster, "*", SIGKILL, error));
+    CFI_TRY(send_signal(c, "*", SIGKILL, error));
     CFI_TRY(cf_cluster_up(c->cluster, &same, error));
+    CFI_TRY(check(c, error));
     return count_restarts(c, true, error);
 }
 
@@ -269,9 +289,20 @@ static cf_status strike(chaos *c, chaos_kind kind, int container, uint32_t word,
         *begin_ns_out = cfi_clock_ns();
         return CF_OK;
     }
-    CFI_TRY(cf_cluster_kill(c->cluster, name, SIGKILL, error));
+    CFI_TRY(send_signal(c, name, SIGKILL, error));
     c->restarts[container]++;
     return CF_OK;
+}
+
+/* HEAD as whoever of both still lives has it: moved just before, it shows no recovery. */
+static int64_t head_after(chaos *c, chaos_kind kind)
+{
+    cfi_head head;
+    look(c);
+    if (kind == CHAOS_CONTROLLER && cfi_cluster_head(c->cluster, &head, NULL) == CF_OK) {
+        c->head = head.step > c->head ? head.step : c->head;
+    }
+    return c->head;
 }
 
 static cf_status one_blow(chaos *c, int64_t number, cf_error *error)
@@ -279,15 +310,14 @@ static cf_status one_blow(chaos *c, int64_t number, cf_error *error)
     const cfi_philox_block words = draw(c, number, 0);
     const chaos_kind kind = (chaos_kind)c->deck[number];
     const int container = container_of(c, kind, words.word[1]);
-    const bool is_beside = kind == CHAOS_STORE || kind == CHAOS_CONTROLLER;
     bool is_recovered = false;
     uint64_t begin = 0;
     char text[64];
     look(c);
-    const aim wanted = {container, c->step, is_beside ? c->head : -1};
-    const cf_status status = strike(c, kind, container, words.word[2], &begin, error);
-    if (status != CF_OK) {
-        return status;
+    aim wanted = {container, c->step, -1};
+    CFI_TRY(strike(c, kind, container, words.word[2], &begin, error));
+    if (kind == CHAOS_STORE || kind == CHAOS_CONTROLLER) {
+        wanted.head = head_after(c, kind);
     }
     CFI_TRY(wait_for(c, &wanted, &is_recovered, error));
     if (is_recovered) { /* else training has ended */
@@ -389,6 +419,7 @@ static cf_status run_chaos(chaos *c, cf_error *error)
     if (c->deck == NULL || c->restarts == NULL) {
         return cfi_fail_memory(error, "the schedule of kills");
     }
+    c->plan = c->cluster->plan.id;
     fill_deck(c);
     look(c);
     CFI_TRY(all_blows(c, error));
