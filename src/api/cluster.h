@@ -32,7 +32,8 @@ cf_status cfi_cluster_write_plan(cf_cluster *cluster, cf_error *error) __attribu
 cf_status cfi_cluster_ask(cf_cluster *cluster, int unit, const char *operation, const char *argument, const void *body,
                           size_t body_size, char **answer_out, size_t *size_out, cf_error *error)
     __attribute__((warn_unused_result));
-/* A container's status, or NULL when it does not answer at once. Threads: any number at once. Freed with json_decref. */
+/* A container's status, or NULL when it does not answer in time. From several threads at once too. Freed with
+ * json_decref. */
 json_t *cfi_cluster_glance(const cf_cluster *cluster, const char *container, int timeout_ms);
 /* The record of HEAD. */
 cf_status cfi_cluster_head(cf_cluster *cluster, cfi_head *head_out, cf_error *error)
