@@ -138,8 +138,8 @@ cf_status cfi_cluster_read_plan(cf_cluster *cluster, cf_error *error)
     size_t size = 0;
     cfi_cluster plan;
     if (cluster->run_folder[0] == '\0' || !has_plan(cluster->run_folder)) {
-        return cfi_fail(error, CF_E_NOT_FOUND, "%s: there is no cluster of this network%s%s (begin one with: cuttlefish "
-                                               "up)", cluster->network->settings.name,
+        return cfi_fail(error, CF_E_NOT_FOUND, "%s: there is no cluster of this network%s%s (begin one with: "
+                                               "cuttlefish up)", cluster->network->settings.name,
                         cluster->run_folder[0] != '\0' ? " in " : "", cluster->run_folder);
     }
     CFI_TRY(cfi_path_join(path, sizeof path, cluster->folder, "plan.json", error));
@@ -177,14 +177,30 @@ cf_status cfi_cluster_ask(cf_cluster *cluster, int unit, const char *operation, 
 {
     const char *container = cluster->plan.containers[cluster->plan.units[unit].container].name;
     return cluster->orchestrator.ops->ask(cluster->orchestrator.self, container, operation, argument, body, body_size,
-                                          answer_out, size_out, error);
+                                          CFI_CLUSTER_ASK_MS, answer_out, size_out, error);
+}
+
+json_t *cfi_cluster_glance(const cf_cluster *cluster, const char *container, int timeout_ms)
+{
+    char *answer = NULL;
+    size_t size = 0;
+    const cfi_orchestrator *orchestrator = &cluster->orchestrator;
+    if (orchestrator->ops->ask(orchestrator->self, container, "status", "-", NULL, 0, timeout_ms, &answer, &size,
+                               NULL) != CF_OK) {
+        return NULL;
+    }
+    json_t *root = json_loadb(answer, size, 0, NULL);
+    cfi_free(answer);
+    return root;
 }
 
 cf_status cfi_cluster_head(cf_cluster *cluster, cfi_head *head_out, cf_error *error)
 {
     char *answer = NULL;
     size_t size = 0;
-    CFI_TRY(cfi_cluster_ask(cluster, CFI_UNIT_INDEX_STORE, "get", "head", NULL, 0, &answer, &size, error));
+    const char *container = cluster->plan.containers[cluster->plan.units[CFI_UNIT_INDEX_STORE].container].name;
+    CFI_TRY(cluster->orchestrator.ops->ask(cluster->orchestrator.self, container, "get", "head", NULL, 0,
+                                           CFI_CLUSTER_HEAD_MS, &answer, &size, error));
     const cf_status status = cfi_head_decode(answer, size, head_out, error);
     cfi_free(answer);
     return status;
@@ -218,12 +234,23 @@ static cf_status check_same(const cf_cluster *cluster, uint64_t digest, const cf
 {
     const char *cure = "stop it with: cuttlefish down, or name another folder with --run";
     if (cluster->plan.digest != digest) {
-        return cfi_fail(error, CF_E_CONFIG, "%s is of another network file, data set or seed; %s", cluster->folder, cure);
+        return cfi_fail(error, CF_E_CONFIG, "%s is of another network file, data set or seed; %s", cluster->folder,
+                        cure);
     }
     if (options->steps >= 0 && options->steps != cluster->plan.work.step_count) {
         return cfi_fail(error, CF_E_CONFIG, "%s ends after %" PRId64 " steps, not %" PRId64 "; %s", cluster->folder,
                         cluster->plan.work.step_count, options->steps, cure);
     }
+    return CF_OK;
+}
+
+/* Before a folder is made for what cannot be. */
+static cf_status check_can_be_cut(const cf_cluster *cluster, cf_error *error)
+{
+    cfi_stage *stages = NULL;
+    int count = 0;
+    CFI_TRY(cfi_cluster_stages(&cluster->network->graph, &stages, &count, error));
+    cfi_free(stages);
     return CF_OK;
 }
 
@@ -233,6 +260,7 @@ static cf_status begin_cluster(cf_cluster *cluster, const cfi_dataset *dataset, 
 {
     const cfi_settings *settings = &cluster->network->settings;
     cfi_run run;
+    CFI_TRY(check_can_be_cut(cluster, error));
     CFI_TRY(cfi_run_open(&run, settings->name, cluster->run_folder[0] != '\0' ? cluster->run_folder : NULL, false,
                          error));
     cf_status status = cfi_run_describe(&run, settings->name, settings->resolved_yaml, error);
@@ -248,7 +276,7 @@ static cf_status begin_cluster(cf_cluster *cluster, const cfi_dataset *dataset, 
     return cfi_cluster_write_plan(cluster, error);
 }
 
-/* Starts what plan.json says, and what the store says when that is later: a change of plan may have been interrupted. */
+/* Starts what plan.json says, and what the store says when that is later: changing plans may have been interrupted. */
 static cf_status start(cf_cluster *cluster, cf_error *error)
 {
     const cfi_orchestrator *orchestrator = &cluster->orchestrator;
@@ -291,7 +319,7 @@ cf_status cf_cluster_up(cf_cluster *cluster, const cf_up_options *options, cf_er
 
 /* ---- Scale, down, kill ---- */
 
-/* Gives the plan to the controller, again while it is not heard (its container may be starting), until HEAD names it. */
+/* Gives the plan to the controller, again while it is not heard (it may be starting), until HEAD names it. */
 static cf_status hand_over(cf_cluster *cluster, const cfi_cluster *next, cf_error *error)
 {
     char *text = NULL, *answer = NULL;

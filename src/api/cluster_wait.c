@@ -94,29 +94,25 @@ static void hear_loss(follower *f, json_t *unit)
 /* A container that does not answer is being started again: the next look will tell. */
 static void look_at_loss(follower *f)
 {
-    char *answer = NULL;
-    size_t size = 0;
-    if (cfi_cluster_ask(f->cluster, CFI_UNIT_INDEX_LOSS, "status", "-", NULL, 0, &answer, &size, NULL) != CF_OK) {
-        return;
-    }
-    json_t *root = json_loadb(answer, size, 0, NULL);
+    const cfi_cluster *plan = &f->cluster->plan;
+    const char *container = plan->containers[plan->units[CFI_UNIT_INDEX_LOSS].container].name;
+    json_t *root = cfi_cluster_glance(f->cluster, container, CFI_CLUSTER_GLANCE_MS);
     json_t *unit = loss_unit(root);
-    cfi_free(answer);
     if (unit != NULL) {
         hear_loss(f, unit);
     }
     json_decref(root);
 }
 
-/* An error when nothing runs, or a container of the plan never will again. */
-static cf_status check_runs(const cf_cluster *cluster, cf_error *error)
+cf_status cfi_cluster_check_runs(const cf_cluster *cluster, cf_error *error)
 {
     cfi_container_report *reports = NULL;
     int count = 0;
     CFI_TRY(cluster->orchestrator.ops->list(cluster->orchestrator.self, &reports, &count, error));
     cf_status status = CF_OK;
     if (count == 0) {
-        status = cfi_fail(error, CF_E_NOT_FOUND, "%s: nothing runs (go on with: cuttlefish up)", cluster->folder);
+        status = cfi_fail(error, CF_E_NOT_FOUND, "%s: nothing runs any more (go on with: cuttlefish up)",
+                          cluster->folder);
     }
     for (int i = 0; i < count && status == CF_OK; i++) {
         if (reports[i].state == CFI_CONTAINER_STOPPED &&
@@ -143,7 +139,7 @@ static cf_status follow(follower *f, cfi_head *head, cf_error *error)
         if (has_head && head->plan != f->cluster->plan.id) {
             CFI_TRY(cfi_cluster_read_plan(f->cluster, error)); /* someone scales; the file follows soon */
         }
-        CFI_TRY(check_runs(f->cluster, error));
+        CFI_TRY(cfi_cluster_check_runs(f->cluster, error));
         cfi_cluster_pause(POLL_NS);
     }
 }

@@ -223,6 +223,26 @@ static void a_silent_server_is_given_up(void **state)
     unlink(quiet);
 }
 
+/* A paused process accepts nobody: at some point its backlog is full, and connecting has to give up as well. */
+static void a_full_backlog_is_given_up(void **state)
+{
+    (void)state;
+    char *answer = NULL, full[64];
+    size_t size = 0;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(full, sizeof full, "%s/full", folder);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", full);
+    const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    for (int i = 0; i < 8; i++) { /* none of these may wait for ever */
+        cf_error error = {0};
+        assert_int_equal(cfi_control_ask(full, "echo", "-", NULL, 0, 20, &answer, &size, &error), CF_E_IO);
+    }
+    close(listener);
+    unlink(full);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +253,7 @@ int main(void)
         cmocka_unit_test(garbage_is_answered_and_the_connection_closed),
         cmocka_unit_test(the_client_trusts_no_answer),
         cmocka_unit_test(a_silent_server_is_given_up),
+        cmocka_unit_test(a_full_backlog_is_given_up),
     };
     return cmocka_run_group_tests(tests, start, finish);
 }
