@@ -268,7 +268,8 @@ int cfi_children_next_ms(const cfi_children *children)
     int64_t next = -1;
     for (int i = 0; i < children->count; i++) {
         const cfi_child *child = &children->items[i];
-        const int64_t at = child->state == CFI_CHILD_WAITING ? child->start_ms : child->kill_ms > 0 ? child->kill_ms : -1;
+        const int64_t kill = child->kill_ms > 0 ? child->kill_ms : -1;
+        const int64_t at = child->state == CFI_CHILD_WAITING ? child->start_ms : kill;
         next = at >= 0 && (next < 0 || at < next) ? at : next;
     }
     if (next < 0) {

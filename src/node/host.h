@@ -1,4 +1,5 @@
-/* Inside a node: one container's units on one libuv loop. No globals, so that several can run on threads of one process.
+/* Inside a node: one container's units on one libuv loop. No globals, so that several can run on threads of one
+ * process.
  *
  * One thread, the loop's, but for the I/O thread behind io.h and cfi_host_stop. */
 #ifndef CFI_NODE_HOST_H
@@ -128,7 +129,13 @@ void cfi_host_take_plan(cfi_node_host *host, const cfi_frame *reply);  /* the an
 void cfi_host_trim(void);             /* gives back to the kernel what starting took */
 
 /* ---- status.c: the control socket's operations ---- */
-cf_status cfi_host_control(void *host, const cfi_control_line *line, const char *body, char **answer_out,
-                           size_t *size_out, cf_error *error);
+cf_status cfi_host_control(void *host, const cfi_control_request *request, char **answer_out, size_t *size_out,
+                           cf_error *error);
+
+/* ---- ask.c: questions to the network ---- */
+/* Brings them to the source's machine; *is_later: cfi_host_answer follows, or the unit goes and all get 0 bytes. */
+cf_status cfi_host_infer(cfi_node_host *host, const cfi_control_request *request, cf_error *error)
+    __attribute__((warn_unused_result));
+void cfi_host_answer(cfi_node_host *host, cfi_action *action);
 
 #endif

@@ -1,4 +1,5 @@
-/* Inside the supervisor: its loop, with what runs in a child as a parameter, so that tests can give it other children. */
+/* Inside the supervisor: its loop, with what runs in a child as a parameter, so that tests can give it other children.
+ * */
 #ifndef CFI_NODE_SUPERVISE_H
 #define CFI_NODE_SUPERVISE_H
 

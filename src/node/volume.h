@@ -1,11 +1,12 @@
 /* A unit's own volume: the last few states of it, in one preallocated file (docs/format/volume.md).
  *
  * A ring of slots, each one record: header, payload, checksum. The state of step s goes to the slot after the last; a
- * record torn by a crash damages only its own slot, which held a step below HEAD. Opening reads all slots and keeps those
- * whose checksums are right. The file is written through `cfi_disk`, so that the simulator can stand in for the kernel.
+ * record torn by a crash damages only its own slot, which held a step below HEAD. Opening reads all slots and keeps
+ * those whose checksums are right. The file is written through `cfi_disk`, so that the simulator can stand in for the
+ * kernel.
  *
- * An fsync that fails is never tried again on the same file: the kernel may have marked the pages clean (Rebello et al.,
- * USENIX ATC 2020). The unit ends, and on the next start writes to a new file. One thread at a time. */
+ * An fsync that fails is never tried again on the same file: the kernel may have marked the pages clean (Rebello et
+ * al., USENIX ATC 2020). The unit ends, and on the next start writes to a new file. One thread at a time. */
 #ifndef CFI_NODE_VOLUME_H
 #define CFI_NODE_VOLUME_H
 
@@ -15,7 +16,8 @@
 typedef struct cfi_disk_ops {
     cf_status (*open)(void *disk, const char *path, int *file_out, cf_error *error);     /* made when missing */
     cf_status (*allocate)(void *disk, int file, int64_t size, cf_error *error);          /* room, or CF_E_LIMIT */
-    cf_status (*read)(void *disk, int file, int64_t offset, void *bytes, size_t size, size_t *read_out, cf_error *error);
+    cf_status (*read)(void *disk, int file, int64_t offset, void *bytes, size_t size, size_t *read_out,
+                      cf_error *error);
     cf_status (*write)(void *disk, int file, int64_t offset, const void *bytes, size_t size, cf_error *error);
     cf_status (*sync)(void *disk, int file, cf_error *error);
     cf_status (*remove)(void *disk, const char *path, cf_error *error);                  /* absent: CF_OK */
