@@ -43,6 +43,14 @@ typedef struct cfi_host_counts {
     uint64_t unsent;                  /* the transport had no room         */
 } cfi_host_counts;
 
+#define CFI_HOST_LINE_SIZE 448
+#define CFI_HOST_LINES_KEPT 8
+
+typedef struct cfi_host_line {
+    char text[CFI_HOST_LINE_SIZE];
+    uint64_t repeats;                 /* since it was written */
+} cfi_host_line;
+
 typedef struct cfi_node_host {
     cfi_host_options options;
     uv_loop_t loop;
@@ -90,7 +98,15 @@ typedef struct cfi_node_host {
     uint64_t plans_started;           /* how often units were started: no two starts name requests alike */
     cfi_control_server *control;
     cfi_host_counts counts;
+    cfi_host_line lines[CFI_HOST_LINES_KEPT]; /* said last */
+    int next_line, log_ticks;
 } cfi_node_host;
+
+/* ---- log.c ---- */
+/* One line on stderr. One that is among the last few is counted, and said again with the number every 10 s. */
+void cfi_host_log(cfi_node_host *host, const char *format, ...) CFI_PRINTF(2, 3);
+void cfi_host_log_tick(cfi_node_host *host);
+void cfi_host_log_flush(cfi_node_host *host);
 
 /* ---- host.c ---- */
 /* CF_E_CANCELLED: the plan has no such container (retired). */
@@ -100,7 +116,6 @@ int cfi_host_run(cfi_node_host *host);     /* until it ends; the code to exit wi
 void cfi_host_stop(cfi_node_host *host);   /* any thread, while run() runs */
 void cfi_host_free(cfi_node_host *host);   /* NULL and half-made are fine */
 void cfi_host_end(cfi_node_host *host, int exit_code); /* the loop ends after this turn; the first code counts */
-void cfi_host_log(const cfi_node_host *host, const char *format, ...) CFI_PRINTF(2, 3); /* one line on stderr */
 cf_status cfi_host_path(const cfi_node_host *host, char *path, size_t size, const char *name, cf_error *error)
     __attribute__((warn_unused_result));
 

@@ -46,6 +46,9 @@ int cfi_supervise(const cfi_supervise_options *options, bool *is_child_out);
 
 /* ---- children.c ---- */
 
+/* In a child: stdout and stderr go on in the container's log from here; one that is full becomes NAME.log.1. */
+bool cfi_child_open_log(const char *container);
+
 typedef struct cfi_children {
     const cfi_supervise_options *options;
     cfi_child *items;
