@@ -121,6 +121,8 @@ void cf_cluster_close(cf_cluster *cluster)
     }
     cfi_orchestrator_close(&cluster->orchestrator);
     cfi_cluster_fini(&cluster->plan);
+    cf_data_free(cluster->data);
+    cfi_free(cluster->numbers);
     cf_network_free(cluster->network);
     cfi_free(cluster);
 }
@@ -350,7 +352,7 @@ static cf_status hand_over(cf_cluster *cluster, const cfi_cluster *next, cf_erro
     return status;
 }
 
-static cf_status check_is_up(cf_cluster *cluster, cf_error *error)
+cf_status cfi_cluster_is_up(cf_cluster *cluster, cf_error *error)
 {
     cfi_container_report *reports = NULL;
     int count = 0;
@@ -370,7 +372,7 @@ cf_status cf_cluster_scale(cf_cluster *cluster, int containers, cf_error *error)
     if (containers < 1) {
         return cfi_fail(error, CF_E_USAGE, "%d containers cannot be", containers);
     }
-    CFI_TRY(check_is_up(cluster, error));
+    CFI_TRY(cfi_cluster_is_up(cluster, error));
     CFI_TRY(cfi_cluster_follow_plan(cluster, &changed, error));
     CFI_TRY(cfi_dataset_load(&cluster->network->settings.data, &dataset, error));
     cf_status status = cfi_cluster_make_plan(cluster, &dataset, &options, &cluster->plan, &next, error);
