@@ -47,6 +47,10 @@ cf_status cfi_cluster_digest(const cf_network *network, const cfi_dataset *datas
 /* The file `keys` for a network whose messages go over tcp; else nothing happens. */
 cf_status cfi_cluster_write_keys(const cf_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
 
+/* cluster_wait.c */
+/* An error when nothing runs, or a container of the plan never will again. */
+cf_status cfi_cluster_check_runs(const cf_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
+
 /* cluster_result.c */
 /* Reads the state of the end out of the store, and writes checkpoint and result. `end` has the figures. */
 cf_status cfi_cluster_result(cf_cluster *cluster, const cfi_head *head, const cf_event *end, double seconds,

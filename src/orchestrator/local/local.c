@@ -22,7 +22,7 @@
 #define SOCKET_NAME_MAX 90          /* bytes of "s/NAME", well below what an address holds */
 #define POLL_NS 5000000L
 #define PATIENCE_NS 15000000000u    /* for an orderly stop; then by SIGKILL */
-#define PORT_DEFAULT 47100
+#define PORT_DEFAULT 24100
 
 static cf_status local_open(void *self, const cfi_orchestrator_options *options, cf_error *error)
 {
