@@ -381,7 +381,7 @@ static bool controller_advance(cfi_machine *machine)
         return false;
     }
     /* A store that is behind gets the record of HEAD only after the states of HEAD. */
-    if (want.step > own->stored.step && want.step > 0 && least_durable(machine) < want.step) {
+    if (want.step > own->stored.step && want.step > 0 && least_durable(machine) < want.step && !CFI_PLANTED(17)) {
         return false;
     }
     swap(machine, &want);
@@ -391,7 +391,7 @@ static bool controller_advance(cfi_machine *machine)
 static void remove_old_states(cfi_machine *machine)
 {
     const cfi_store_request request = {
-        .kind = CFI_STORE_REMOVE_BELOW, .key = "state/", .number = (uint64_t)machine->record.step};
+        .kind = CFI_STORE_REMOVE_BELOW, .key = "state/", .number = (uint64_t)machine->record.step + (CFI_PLANTED(10) ? 1 : 0)};
     if (!part_is_requesting(machine, PART_FOR_REMOVE)) {
         part_request_send(machine, PART_FOR_REMOVE, &request, -1);
     }
@@ -461,9 +461,9 @@ static void take_stored(cfi_machine *machine, const cfi_store_reply *reply, bool
     }
     if (machine->phase == PART_HEAD) {
         begin(machine, &stored, is_absent);
-    } else if (own->has_epoch && stored.epoch > machine->record.epoch && !CFI_PLANTED(17)) {
+    } else if (own->has_epoch && stored.epoch > machine->record.epoch) {
         part_fail(machine, "another controller has taken over (epoch %u)", stored.epoch);
-    } else if (own->has_epoch && !CFI_PLANTED(17)) {
+    } else if (own->has_epoch) {
         adopt(machine, &stored); /* HEAD goes forward only, whoever moved it */
     }
 }

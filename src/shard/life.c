@@ -135,7 +135,7 @@ static void merge_record(cfi_machine *machine, const cfi_head *found)
 {
     cfi_head *known = &machine->record;
     cfi_head merged = *known;
-    if (!machine->has_record || found->epoch > known->epoch || CFI_PLANTED(10) ||
+    if (!machine->has_record || found->epoch > known->epoch ||
         (found->epoch == known->epoch && found->step >= known->step)) {
         merged = *found;
     }
@@ -267,7 +267,8 @@ static bool take_piece(cfi_machine *machine, int piece, const cfi_store_reply *r
         return false;
     }
     const unsigned char *bytes = reply->value;
-    machine->role->load(machine, begin, end, bytes + (size_t)(begin - earlier->begin) * machine->neuron_size);
+    const int64_t skipped = CFI_PLANTED(24) ? 0 : begin - earlier->begin;
+    machine->role->load(machine, begin, end, bytes + (size_t)skipped * machine->neuron_size);
     return true;
 }
 

@@ -71,9 +71,7 @@ static void persist(cfi_machine *machine, bool on_volume, bool in_store)
 
 void part_keep_loaded(cfi_machine *machine, bool from_volume, bool from_store)
 {
-    const bool is_new = !from_volume && !from_store;
-    if (machine->state_size > 0 && machine->step > 0 && find_state(machine, machine->step) == NULL &&
-        !(CFI_PLANTED(24) && is_new)) {
+    if (machine->state_size > 0 && machine->step > 0 && find_state(machine, machine->step) == NULL) {
         persist(machine, from_volume, from_store);
     }
 }

@@ -152,6 +152,26 @@ static void a_refused_cas_says_what_is_there(void **state)
     cfi_store_close(&server.store);
 }
 
+/* Another generation of the server may have lost what the change relies on. */
+static void a_cas_meant_for_another_generation_is_refused(void **state)
+{
+    (void)state;
+    cfi_store_server server = new_server(0);
+    cfi_store_request cas = cas_of("head", NULL, "one");
+    cas.number = server.generation + 1;
+    check_answer(ask(&server, 1, cas), CFI_STORE_CONFLICT, "");
+    check_answer(ask(&server, 1, get_of("head")), CFI_STORE_ABSENT, "");
+    cas.number = server.generation;
+    check_answer(ask(&server, 1, cas), CFI_STORE_DONE, "");
+    cas = cas_of("head", "one", "two");
+    cas.number = server.generation;
+    restart(&server);
+    check_answer(ask(&server, 1, cas), CFI_STORE_CONFLICT, "one");
+    cas.number = server.generation;
+    check_answer(ask(&server, 1, cas), CFI_STORE_DONE, "");
+    cfi_store_close(&server.store);
+}
+
 static void a_list_has_the_keys_of_the_prefix_in_order(void **state)
 {
     (void)state;
@@ -648,6 +668,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_put_is_got),
         cmocka_unit_test(a_refused_cas_says_what_is_there),
+        cmocka_unit_test(a_cas_meant_for_another_generation_is_refused),
         cmocka_unit_test(a_list_has_the_keys_of_the_prefix_in_order),
         cmocka_unit_test(only_keys_that_end_in_a_number_below_the_limit_are_removed),
         cmocka_unit_test(many_keys_are_removed_at_once),
