@@ -311,7 +311,7 @@ CF_API CF_MUST_USE cf_status cf_cluster_wait(cf_cluster *cluster, cf_event_funct
 
 typedef struct cf_container {
     char name[128];
-    char state[16];         /* "starting", "running", "waiting" (to be started again), "stopped", "silent" */
+    char state[16];         /* "starting", "running", "waiting" (to be started again), "stopped", "no answer" */
     char text[256];         /* why it does not run; "" */
     int64_t neurons, pid, restarts, step;
     int64_t queue;          /* values that came or are kept to be sent again */
@@ -356,10 +356,10 @@ CF_API int cf_supervise(const char *folder);
 typedef struct cf_chaos_options {
     int64_t kills;              /* how many times something is done to it */
     double every;               /* seconds between them */
-    int pause, store, controller, all_at_once; /* not 0: also this, beside killing shards */
+    int pause, store, controller, all_at_once; /* not 0: a share of the kills are this: 20, 10, 10 and 3 of 163, or 1 */
     uint64_t seed;              /* of the schedule */
     int64_t steps;              /* as in cf_up_options */
-    cf_event_function on_event; /* NULL: none; `text` says what was done */
+    cf_event_function on_event; /* NULL: none; `text` says what was done, or "". Not 0: CF_E_CANCELLED, it runs on */
     void *user;
 } cf_chaos_options;
 
@@ -369,14 +369,18 @@ typedef struct cf_chaos_options {
 typedef struct cf_chaos_recovery {
     const char *kind;           /* "kill shard", "pause shard", ... static */
     int64_t count;              /* how often; 0: the others are NaN */
-    double p50, p99, most;      /* seconds until the network finished a new step */
+    double p50, p99, most;      /* seconds until it had done something new: a step of the network, made by the killed
+                                 * container too; for store and controller, which make none, a move of HEAD. From the
+                                 * kill on, or from the end of the pause */
 } cf_chaos_recovery;
 
 typedef struct cf_chaos_report {
     cf_chaos_recovery recovery[CF_CHAOS_KIND_COUNT];
     int64_t done;               /* fewer than `kills` when training ended before */
-    double rate_before, rate_during; /* steps a second before the first, and from there to the end */
-    int is_identical;           /* weights and chain are those of cf_train */
+    double rate_before, rate_during; /* steps a second before the first, and from there to the last one's recovery */
+    int64_t survivors_restarted; /* starts of containers that nobody had killed */
+    int64_t steps_lost;          /* by which HEAD was seen to go back */
+    int is_identical;           /* steps, weights and chain are those of cf_train */
     cf_train_result result, reference;
 } cf_chaos_report;
 

@@ -177,14 +177,30 @@ cf_status cfi_cluster_ask(cf_cluster *cluster, int unit, const char *operation, 
 {
     const char *container = cluster->plan.containers[cluster->plan.units[unit].container].name;
     return cluster->orchestrator.ops->ask(cluster->orchestrator.self, container, operation, argument, body, body_size,
-                                          answer_out, size_out, error);
+                                          CFI_CLUSTER_ASK_MS, answer_out, size_out, error);
+}
+
+json_t *cfi_cluster_glance(const cf_cluster *cluster, const char *container, int timeout_ms)
+{
+    char *answer = NULL;
+    size_t size = 0;
+    const cfi_orchestrator *orchestrator = &cluster->orchestrator;
+    if (orchestrator->ops->ask(orchestrator->self, container, "status", "-", NULL, 0, timeout_ms, &answer, &size,
+                               NULL) != CF_OK) {
+        return NULL;
+    }
+    json_t *root = json_loadb(answer, size, 0, NULL);
+    cfi_free(answer);
+    return root;
 }
 
 cf_status cfi_cluster_head(cf_cluster *cluster, cfi_head *head_out, cf_error *error)
 {
     char *answer = NULL;
     size_t size = 0;
-    CFI_TRY(cfi_cluster_ask(cluster, CFI_UNIT_INDEX_STORE, "get", "head", NULL, 0, &answer, &size, error));
+    const char *container = cluster->plan.containers[cluster->plan.units[CFI_UNIT_INDEX_STORE].container].name;
+    CFI_TRY(cluster->orchestrator.ops->ask(cluster->orchestrator.self, container, "get", "head", NULL, 0,
+                                           CFI_CLUSTER_HEAD_MS, &answer, &size, error));
     const cf_status status = cfi_head_decode(answer, size, head_out, error);
     cfi_free(answer);
     return status;

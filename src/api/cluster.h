@@ -2,12 +2,17 @@
 #ifndef CFI_API_CLUSTER_H
 #define CFI_API_CLUSTER_H
 
+#include <jansson.h>
+
 #include "api/handles.h"
 #include "orchestrator/orchestrator.h"
-#include "store/store.h"
 #include "shard/machine.h"
+#include "store/store.h"
 
 #define CFI_CLUSTER_POLL_NS 20000000L
+#define CFI_CLUSTER_ASK_MS 10000    /* a whole state may come as the answer */
+#define CFI_CLUSTER_HEAD_MS 1000
+#define CFI_CLUSTER_GLANCE_MS 100   /* a node answers within a few; one that is paused does not */
 
 struct cf_cluster {
     cf_network *network;
@@ -27,6 +32,8 @@ cf_status cfi_cluster_write_plan(cf_cluster *cluster, cf_error *error) __attribu
 cf_status cfi_cluster_ask(cf_cluster *cluster, int unit, const char *operation, const char *argument, const void *body,
                           size_t body_size, char **answer_out, size_t *size_out, cf_error *error)
     __attribute__((warn_unused_result));
+/* A container's status, or NULL when it does not answer at once. Threads: any number at once. Freed with json_decref. */
+json_t *cfi_cluster_glance(const cf_cluster *cluster, const char *container, int timeout_ms);
 /* The record of HEAD. */
 cf_status cfi_cluster_head(cf_cluster *cluster, cfi_head *head_out, cf_error *error)
     __attribute__((warn_unused_result));
@@ -50,6 +57,10 @@ cf_status cfi_cluster_write_keys(const cf_cluster *cluster, cf_error *error) __a
 /* cluster_wait.c */
 /* An error when nothing runs, or a container of the plan never will again. */
 cf_status cfi_cluster_check_runs(const cf_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
+
+/* chaos.c */
+/* The same steps, weights and chain, all of them known. */
+bool cfi_chaos_is_identical(const cf_train_result *left, const cf_train_result *right);
 
 /* cluster_result.c */
 /* Reads the state of the end out of the store, and writes checkpoint and result. `end` has the figures. */

@@ -1,13 +1,17 @@
 /* What a cluster does just now: the orchestrator's list, and each container's own answer. */
 #include <jansson.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/cluster.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/pool.h"
 #include "base/text.h"
+
+enum { ASKERS = 8, ANSWER_MS = 300 };
 
 static double real_of(json_t *unit, const char *key)
 {
@@ -68,18 +72,12 @@ static void read_unit(json_t *unit, cf_container *container, cf_cluster_status *
     }
 }
 
-static void ask_container(cf_cluster *cluster, cf_container *container, cf_cluster_status *status)
+static void read_answer(json_t *root, cf_container *container, cf_cluster_status *status)
 {
-    char *answer = NULL;
-    size_t size = 0, index = 0;
+    size_t index = 0;
     json_t *unit;
-    const cfi_orchestrator *orchestrator = &cluster->orchestrator;
-    cf_status asked = orchestrator->ops->ask(orchestrator->self, container->name, "status", "-", NULL, 0, &answer, &size,
-                                             NULL);
-    json_t *root = asked == CF_OK ? json_loadb(answer, size, 0, NULL) : NULL;
-    cfi_free(answer);
     if (root == NULL) {
-        snprintf(container->state, sizeof container->state, "silent");
+        snprintf(container->state, sizeof container->state, "no answer");
         return;
     }
     container->rss_bytes = integer_of(root, "rss_bytes");
@@ -87,11 +85,39 @@ static void ask_container(cf_cluster *cluster, cf_container *container, cf_clust
     json_array_foreach(json_object_get(root, "units"), index, unit) {
         read_unit(unit, container, status);
     }
-    json_decref(root);
 }
 
-static void fill_container(cf_cluster *cluster, const cfi_container_report *report, cf_container *container,
-                           cf_cluster_status *status)
+/* Those that run are asked by some threads at once: a paused one makes nobody wait but the thread that asks it. */
+typedef struct questions {
+    const cf_cluster *cluster;
+    const cfi_container_report *reports;
+    int count;
+    atomic_int next;
+    json_t **answers;  /* (count) NULL: none */
+} questions;
+
+static void ask_some(void *user, int thread)
+{
+    questions *q = user;
+    (void)thread;
+    for (int i; (i = atomic_fetch_add(&q->next, 1)) < q->count;) {
+        if (q->reports[i].state == CFI_CONTAINER_RUNNING) {
+            q->answers[i] = cfi_cluster_glance(q->cluster, q->reports[i].name, ANSWER_MS);
+        }
+    }
+}
+
+static cf_status ask_all(questions *q, cf_error *error)
+{
+    cfi_pool *pool = NULL;
+    CFI_TRY(cfi_pool_new(q->count < ASKERS ? q->count : ASKERS, &pool, error));
+    cfi_pool_run(pool, ask_some, q);
+    cfi_pool_free(pool);
+    return CF_OK;
+}
+
+static void fill_container(const cf_cluster *cluster, const cfi_container_report *report, json_t *answer,
+                           cf_container *container, cf_cluster_status *status)
 {
     static const char *const states[] = {"starting", "running", "waiting", "stopped", "gone"};
     const cfi_cluster *plan = &cluster->plan;
@@ -106,8 +132,31 @@ static void fill_container(cf_cluster *cluster, const cfi_container_report *repo
         container->neurons += plan->units[u].container == at ? plan->units[u].end - plan->units[u].begin : 0;
     }
     if (report->state == CFI_CONTAINER_RUNNING) {
-        ask_container(cluster, container, status);
+        read_answer(answer, container, status);
     }
+}
+
+/* Fills status->containers (count of q). */
+static cf_status fill_containers(questions *q, cf_cluster_status *status, cf_error *error)
+{
+    if (q->count == 0) {
+        return CF_OK;
+    }
+    q->answers = cfi_calloc((size_t)q->count, sizeof *q->answers);
+    cf_container *containers = cfi_calloc((size_t)q->count, sizeof *containers);
+    cf_status asked = q->answers != NULL && containers != NULL ? ask_all(q, error) : cfi_fail_memory(error, "the status");
+    for (int i = 0; i < q->count && asked == CF_OK; i++) {
+        fill_container(q->cluster, &q->reports[i], q->answers[i], &containers[i], status);
+        json_decref(q->answers[i]);
+    }
+    cfi_free(q->answers);
+    if (asked != CF_OK) {
+        cfi_free(containers);
+        return asked;
+    }
+    status->containers = containers;
+    status->container_count = (size_t)q->count;
+    return CF_OK;
 }
 
 static void begin_status(const cf_cluster *cluster, cf_cluster_status *status)
@@ -136,16 +185,10 @@ cf_status cf_cluster_get_status(cf_cluster *cluster, cf_cluster_status *status_o
     CFI_TRY(cfi_cluster_read_plan(cluster, error));
     begin_status(cluster, &status);
     CFI_TRY(cluster->orchestrator.ops->list(cluster->orchestrator.self, &reports, &count, error));
-    status.containers = cfi_calloc((size_t)count, sizeof *status.containers);
-    if (status.containers == NULL) {
-        cfi_free(reports);
-        return cfi_fail_memory(error, "the status");
-    }
-    for (int i = 0; i < count; i++) {
-        fill_container(cluster, &reports[i], &status.containers[i], &status);
-    }
+    questions q = {.cluster = cluster, .reports = reports, .count = count};
+    const cf_status filled = fill_containers(&q, &status, error);
     cfi_free(reports);
-    status.container_count = (size_t)count;
+    CFI_TRY(filled);
     status.is_running = count > 0;
     status.is_finished = status.is_finished || (count == 0 && has_result(cluster));
     status.step = status.step < status.head ? status.head : status.step;

@@ -96,14 +96,10 @@ static void hear_loss(follower *f, json_t *unit)
 /* A container that does not answer is being started again: the next look will tell. */
 static void look_at_loss(follower *f)
 {
-    char *answer = NULL;
-    size_t size = 0;
-    if (cfi_cluster_ask(f->cluster, CFI_UNIT_INDEX_LOSS, "status", "-", NULL, 0, &answer, &size, NULL) != CF_OK) {
-        return;
-    }
-    json_t *root = json_loadb(answer, size, 0, NULL);
+    const cfi_cluster *plan = &f->cluster->plan;
+    const char *container = plan->containers[plan->units[CFI_UNIT_INDEX_LOSS].container].name;
+    json_t *root = cfi_cluster_glance(f->cluster, container, CFI_CLUSTER_GLANCE_MS);
     json_t *unit = loss_unit(root);
-    cfi_free(answer);
     if (unit != NULL) {
         hear_loss(f, unit);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -65,21 +66,31 @@ static cf_status make_address(const char *path, struct sockaddr_un *address_out,
     return cfi_control_address(around, address_out, error);
 }
 
+/* EAGAIN: so many wait already that there is no place, as with a process that is paused. False: errno says why. */
+static bool is_connected(const asking *ask, const struct sockaddr_un *address)
+{
+    const struct timespec time = {0, NS_PER_MS};
+    int code;
+    while ((code = connect(ask->socket, (const struct sockaddr *)address, sizeof *address)) != 0 && errno == EAGAIN &&
+           cfi_clock_ns() < ask->deadline_ns) {
+        nanosleep(&time, NULL);
+    }
+    return code == 0;
+}
+
 static cf_status connect_to(asking *ask, cf_error *error)
 {
     struct sockaddr_un address;
     int folder = -1;
     CFI_TRY(make_address(ask->path, &address, &folder, error));
     cf_status status = CF_OK;
-    ask->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ask->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (ask->socket < 0) {
         status = cfi_fail_errno(error, CF_E_IO, errno, "%s", ask->path);
-    } else if (connect(ask->socket, (const struct sockaddr *)&address, sizeof address) != 0) {
+    } else if (!is_connected(ask, &address)) {
         const bool is_absent = errno == ENOENT || errno == ECONNREFUSED;
         status = cfi_fail_errno(error, is_absent ? CF_E_NOT_FOUND : CF_E_IO, errno, "%s: nobody answers there",
                                 ask->path);
-    } else if (fcntl(ask->socket, F_SETFL, O_NONBLOCK) != 0) {
-        status = cfi_fail_errno(error, CF_E_IO, errno, "%s", ask->path);
     }
     if (folder >= 0) {
         close(folder);

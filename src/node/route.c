@@ -143,8 +143,11 @@ static void perform(cfi_node_host *host, const cfi_host_unit *unit, cfi_action *
         host->wanted_plan = action->plan > host->wanted_plan ? action->plan : host->wanted_plan;
         break;
     case CFI_ACTION_FAIL:
-        /* For good (a restart would compute the same again): the process stays, so that status can say why. */
         cfi_host_log(host, "%s failed: %s", host->cluster.units[unit->index].name, action->text);
+        if (action->is_replaced) {
+            cfi_host_end(host, CFI_NODE_FAILED); /* a zombie ends; where it was none, it takes a new lease */
+        }
+        /* Else for good (a restart would compute the same again): the process stays, so that status can say why. */
         break;
     case CFI_ACTION_NOTE:
         cfi_host_log(host, "%s", action->text);

@@ -43,9 +43,9 @@ typedef struct cfi_orchestrator_ops {
     cf_status (*up)(void *self, const cfi_cluster *cluster, cf_error *error);
     /* *reports_out: an array, freed with cfi_free. Nothing runs: count 0. */
     cf_status (*list)(void *self, cfi_container_report **reports_out, int *count_out, cf_error *error);
-    /* Asks a container's control socket (node/control.h). */
+    /* Asks a container's control socket (node/control.h). From several threads at once too. */
     cf_status (*ask)(void *self, const char *container, const char *operation, const char *argument, const void *body,
-                     size_t body_size, char **answer_out, size_t *size_out, cf_error *error);
+                     size_t body_size, int timeout_ms, char **answer_out, size_t *size_out, cf_error *error);
     /* A signal to a container's process: SIGKILL, SIGSTOP, SIGCONT. "*" with SIGKILL: everything, at once. */
     cf_status (*kill)(void *self, const char *container, int signal, cf_error *error);
     /* Stops everything and removes what up() made outside the volumes. Nothing running: CF_OK. */

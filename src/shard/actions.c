@@ -78,17 +78,31 @@ void part_note(cfi_machine *machine, const char *format, ...)
     }
 }
 
+static void fail(cfi_machine *machine, bool is_replaced, const char *format, va_list arguments)
+{
+    vsnprintf(machine->failure, sizeof machine->failure, format, arguments);
+    machine->phase = PART_FAILED;
+    cfi_action *action = part_add_action(machine, CFI_ACTION_FAIL);
+    if (action != NULL) {
+        action->is_replaced = is_replaced;
+        snprintf(action->text, sizeof action->text, "%s", machine->failure);
+    }
+}
+
 void part_fail(cfi_machine *machine, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(machine->failure, sizeof machine->failure, format, arguments);
+    fail(machine, false, format, arguments);
     va_end(arguments);
-    machine->phase = PART_FAILED;
-    cfi_action *action = part_add_action(machine, CFI_ACTION_FAIL);
-    if (action != NULL) {
-        snprintf(action->text, sizeof action->text, "%s", machine->failure);
-    }
+}
+
+void part_end_replaced(cfi_machine *machine, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fail(machine, true, format, arguments);
+    va_end(arguments);
 }
 
 void part_out_of_memory(cfi_machine *machine)

@@ -462,7 +462,7 @@ static void take_stored(cfi_machine *machine, const cfi_store_reply *reply, bool
     if (machine->phase == PART_HEAD) {
         begin(machine, &stored, is_absent);
     } else if (own->has_epoch && stored.epoch > machine->record.epoch) {
-        part_fail(machine, "another controller has taken over (epoch %u)", stored.epoch);
+        part_end_replaced(machine, "another controller has taken over (epoch %u)", stored.epoch);
     } else if (own->has_epoch) {
         adopt(machine, &stored); /* HEAD goes forward only, whoever moved it */
     }

@@ -56,6 +56,7 @@ static void ask_lease(cfi_machine *machine)
     const cfi_store_request request = {.kind = CFI_STORE_LEASE, .key = "lease", .number = machine->floor};
     if (!part_is_requesting(machine, PART_FOR_LEASE)) {
         part_request_send(machine, PART_FOR_LEASE, &request, -1);
+        machine->lease_tag = machine->last_tag;
     }
 }
 
@@ -77,7 +78,7 @@ static void take_lease(cfi_machine *machine, const cfi_store_reply *reply)
         machine->incarnation = incarnation;
         machine->phase = PART_HEAD;
         ask_head(machine);
-    } else if (incarnation > machine->incarnation) { /* taken again: part_doubt_lease */
+    } else if (incarnation > machine->incarnation) { /* taken again: part_doubt_lease, or the request came twice */
         machine->incarnation = incarnation;
         part_states_renew(machine);
         part_report(machine);
@@ -99,7 +100,7 @@ void part_doubt_lease(cfi_machine *machine, uint32_t heard)
 static void take_holder(cfi_machine *machine, const cfi_store_reply *reply)
 {
     if (read_lease(reply) > machine->incarnation) {
-        part_fail(machine, "a later start of %s has taken its place", machine->me->name);
+        part_end_replaced(machine, "a later start of %s has taken its place", machine->me->name);
     } else if (part_is_working(machine)) {
         ask_lease(machine);
     }
@@ -323,11 +324,31 @@ static void take_head(cfi_machine *machine, const cfi_store_reply *reply)
     }
 }
 
+/* Under the lease of now: the lease was taken twice, because its request was repeated, and this one used the first. */
+static void renew_request(cfi_machine *machine, part_request *old)
+{
+    const part_request taken = *old;
+    cfi_store_request request;
+    cfi_frame *kept = cfi_frame_ref(taken.frame);
+    part_request_done(machine, old);
+    cfi_frame *frame = cfi_store_request_read(kept, &request, NULL) == CF_OK ? part_request_frame(machine, &request)
+                                                                             : NULL;
+    if (frame != NULL) {
+        part_request_resend(machine, taken.purpose, frame, frame->header.tag, taken.piece);
+        cfi_frame_unref(frame);
+    }
+    cfi_frame_unref(kept);
+}
+
 /* FULL, FAILED and STALE are the same for all requests. True: nothing more to do. */
 static bool take_trouble(cfi_machine *machine, part_request *request, const cfi_store_reply *reply)
 {
+    if (reply->outcome == CFI_STORE_STALE && request->frame->header.source_incarnation < machine->incarnation) {
+        renew_request(machine, request);
+        return true;
+    }
     if (reply->outcome == CFI_STORE_STALE) {
-        part_fail(machine, "a later start of %s has taken its place", machine->me->name);
+        part_end_replaced(machine, "a later start of %s has taken its place", machine->me->name);
         part_request_done(machine, request);
         return true;
     }
@@ -354,8 +375,14 @@ void part_store_reply(cfi_machine *machine, const cfi_frame *frame)
 {
     cfi_store_reply reply;
     part_request *request = find_request(machine, frame->header.tag);
-    if (request == NULL || cfi_store_reply_read(frame, &reply, NULL) != CF_OK) {
-        return; /* a second answer, or one to an earlier start */
+    if (cfi_store_reply_read(frame, &reply, NULL) != CF_OK) {
+        return;
+    }
+    if (request == NULL) { /* a second answer, or one to an earlier start */
+        if (reply.kind == CFI_STORE_LEASE && frame->header.tag == machine->lease_tag) {
+            take_lease(machine, &reply); /* a second lease: what was done under the first is refused from now on */
+        }
+        return;
     }
     part_note_generation(machine, reply.generation);
     if (take_trouble(machine, request, &reply)) {

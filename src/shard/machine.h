@@ -89,6 +89,7 @@ typedef struct cfi_action {
     size_t size;
     uint32_t plan;             /* REPLAN */
     uint64_t tag;              /* ANSWER */
+    bool is_replaced;          /* FAIL: another start has this unit's lease, so this process has to end */
     char text[256];            /* FAIL, NOTE */
 } cfi_action;
 

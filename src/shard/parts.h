@@ -170,6 +170,7 @@ struct cfi_machine {
 
     uint64_t generation;       /* of the store; 0 = not known yet */
     uint64_t last_tag;         /* upper half: boot */
+    uint64_t lease_tag;              /* of the last request for a lease */
     part_request requests[PART_REQUESTS_MAX];
 
     part_inbox inbox;
@@ -204,6 +205,8 @@ void part_send(cfi_machine *machine, cfi_frame *frame, const uint32_t *targets, 
 void part_send_to(cfi_machine *machine, cfi_frame *frame, uint32_t target);
 void part_note(cfi_machine *machine, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void part_fail(cfi_machine *machine, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Another start of this unit, or another controller, has taken its place: the process has to end. */
+void part_end_replaced(cfi_machine *machine, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void part_out_of_memory(cfi_machine *machine);
 
 /* values.c: making, sending, asking for and answering values */

@@ -113,9 +113,10 @@ static cf_status local_list(void *self, cfi_container_report **reports_out, int 
 }
 
 static cf_status local_ask(void *self, const char *container, const char *operation, const char *argument,
-                           const void *body, size_t body_size, char **answer_out, size_t *size_out, cf_error *error)
+                           const void *body, size_t body_size, int timeout_ms, char **answer_out, size_t *size_out,
+                           cf_error *error)
 {
-    const cf_status status = ask(self, container, operation, argument, body, body_size, CFI_LOCAL_ASK_MS, answer_out,
+    const cf_status status = ask(self, container, operation, argument, body, body_size, timeout_ms, answer_out,
                                  size_out, error);
     if (status != CF_OK) {
         cfi_error_prefix(error, "container %s", container);
