@@ -354,26 +354,32 @@ static cf_status hand_over(cf_cluster *cluster, const cfi_cluster *next, cf_erro
 
 cf_status cfi_cluster_is_up(cf_cluster *cluster, cf_error *error)
 {
-    cfi_container_report *reports = NULL;
-    int count = 0;
     CFI_TRY(cfi_cluster_read_plan(cluster, error));
-    CFI_TRY(cluster->orchestrator.ops->list(cluster->orchestrator.self, &reports, &count, error));
-    cfi_free(reports);
-    return count > 0 ? CF_OK : cfi_fail(error, CF_E_NOT_FOUND, "%s: nothing runs (start it with: cuttlefish up)",
-                                        cluster->folder);
+    return cfi_cluster_check_runs(cluster, error);
+}
+
+/* Until there is a HEAD (its first one may be just now made), with the plan that it names. */
+static cf_status await_head(cf_cluster *cluster, cf_error *error)
+{
+    bool changed = false;
+    CFI_TRY(cfi_cluster_read_plan(cluster, error));
+    CFI_TRY(cfi_cluster_check_runs(cluster, error));
+    while (cfi_cluster_follow_plan(cluster, &changed, NULL) != CF_OK) {
+        CFI_TRY(cfi_cluster_check_runs(cluster, error));
+        cfi_cluster_pause(CFI_CLUSTER_POLL_NS);
+    }
+    return CF_OK;
 }
 
 cf_status cf_cluster_scale(cf_cluster *cluster, int containers, cf_error *error)
 {
     cfi_cluster next;
     cfi_dataset dataset;
-    bool changed = false;
     const cf_up_options options = {-1, containers};
     if (containers < 1) {
         return cfi_fail(error, CF_E_USAGE, "%d containers cannot be", containers);
     }
-    CFI_TRY(cfi_cluster_is_up(cluster, error));
-    CFI_TRY(cfi_cluster_follow_plan(cluster, &changed, error));
+    CFI_TRY(await_head(cluster, error));
     CFI_TRY(cfi_dataset_load(&cluster->network->settings.data, &dataset, error));
     cf_status status = cfi_cluster_make_plan(cluster, &dataset, &options, &cluster->plan, &next, error);
     cfi_dataset_fini(&dataset);

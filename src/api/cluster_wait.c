@@ -18,6 +18,7 @@ typedef struct follower {
     cf_event event;          /* what is known */
     int64_t first_step;      /* -1: no step seen yet */
     uint64_t begin_ns;
+    bool is_evaluated;       /* the figures are those of the end */
     bool is_cancelled;
 } follower;
 
@@ -70,6 +71,7 @@ static void hear_loss(follower *f, json_t *unit)
     const cfi_work *work = &f->cluster->plan.work;
     const cf_event before = *event;
     const int64_t step = json_integer_value(json_object_get(unit, "step"));
+    f->is_evaluated = json_is_true(json_object_get(unit, "finished"));
     event->loss = figure(unit, "loss");
     event->accuracy = figure(unit, "accuracy");
     event->validation_loss = figure(unit, "validation_loss");
@@ -130,7 +132,7 @@ static cf_status follow(follower *f, cfi_head *head, cf_error *error)
     for (;;) {
         const bool has_head = cfi_cluster_head(f->cluster, head, NULL) == CF_OK;
         look_at_loss(f);
-        if (has_head && head->is_finished && f->event.step >= head->end) {
+        if (has_head && head->is_finished && f->is_evaluated) {
             return CF_OK;
         }
         if (f->is_cancelled) {

@@ -463,7 +463,7 @@ static const cfi_option neuron_type_keys[] = {
 
 static const cfi_option zeromq_keys[] = {
     WORD("scheme", "ipc", S(running.scheme), scheme_words, "ipc: sockets of this machine; tcp: ports"),
-    INT("port", "47100", S(running.port), 1024, 65535, NULL, "tcp: of the first container; the others follow"), END};
+    INT("port", "24100", S(running.port), 1024, 65535, NULL, "tcp: of the first container; the others follow"), END};
 static const cfi_option lmdb_keys[] = {
     BYTES("size", NULL, CFI_OPTION_OPTIONAL, S(running.store_size), MEBIBYTE, "how large the file may grow"), END};
 

@@ -514,6 +514,7 @@ void part_loss_status(const cfi_machine *machine, cfi_machine_status *status)
     status->test_accuracy = figures->test_accuracy;
     status->samples = figures->samples;
     status->stopped_early = figures->stopped_step <= machine->step;
+    status->is_finished = status->is_finished && part_loss_is_evaluated(machine); /* a late start has that before it */
 }
 
 const part_role part_loss = {

@@ -23,7 +23,7 @@
 #define POLL_NS 5000000L
 #define LIST_TRIES 200              /* with POLL_NS between them */
 #define PATIENCE_NS 15000000000u    /* for an orderly stop; then by SIGKILL */
-#define PORT_DEFAULT 47100
+#define PORT_DEFAULT 24100
 
 static cf_status local_open(void *self, const cfi_orchestrator_options *options, cf_error *error)
 {
