@@ -80,7 +80,7 @@ static cf_status begin(cf_cluster *cluster, const cfi_dataset *dataset, asking *
 cf_status cf_cluster_predict(cf_cluster *cluster, const float *inputs, int64_t count, float *outputs, cf_error *error)
 {
     cfi_dataset plain = {0};
-    asking ask;
+    asking ask = {.rows_max = 0};
     cf_status status = CF_OK;
     if (count < 0) {
         return cfi_fail(error, CF_E_USAGE, "%" PRId64 " inputs", count);
@@ -161,7 +161,7 @@ cf_status cf_cluster_evaluate(cf_cluster *cluster, cf_data_part part, double *ac
 {
     static const char *const names[] = {"training", "validation", "test"};
     int64_t correct = 0;
-    asking ask;
+    asking ask = {.rows_max = 0};
     CFI_TRY(cfi_cluster_is_up(cluster, error));
     CFI_TRY(need_data(cluster, error));
     const int64_t count = cf_data_count(cluster->data, part), classes = cluster->data->dataset.classes;
