@@ -254,11 +254,118 @@ static void killed_processes_over_unix_sockets_give_the_chain_of_train(void **st
     check_chain(f, chain, KILL_STEPS);
 }
 
+/* ---- A hostile process at a node's queue ---- */
+
+/* A gradient-sized lie: a value that the shard waits for, but of another run, network or plan. */
+static void send_lie(const fixture *f, cfi_transport *transport, uint32_t target, uint64_t step, int kind)
+{
+    const cfi_cluster *cluster = &f->cluster;
+    cfi_frame_header header = {.kind = CFI_FRAME_FORWARD, .run = {cluster->run[0], cluster->run[1]},
+                               .digest = cluster->digest, .plan = cluster->id, .epoch = 1,
+                               .source_unit = CFI_UNIT_INDEX_SOURCE, .source_incarnation = 9, .target_unit = target,
+                               .tensor = CFI_TENSOR_INPUT, .step = step, .rows = 4, .cols = 2,
+                               .flags = CFI_FRAME_SAMPLES};
+    cfi_frame *frame = NULL;
+    header.run[1] += kind == 0;
+    header.digest += kind == 1;
+    header.plan += kind == 2 ? 7 : 0;
+    assert_int_equal(cfi_frame_new(&header, 8 * sizeof(float), &frame, NULL), CF_OK);
+    memset(cfi_frame_payload(frame), 0x3f, 8 * sizeof(float));
+    cfi_frame_seal(frame);
+    (void)!transport->ops->send(transport->self, 0, frame, NULL);
+    cfi_frame_unref(frame);
+}
+
+/* Node status of a unit's container. */
+static json_t *ask_node(const fixture *f, int unit)
+{
+    char path[256], *text = NULL;
+    size_t size = 0;
+    snprintf(path, sizeof path, "%s/c/%s", f->folder, f->cluster.containers[f->cluster.units[unit].container].name);
+    assert_int_equal(cfi_control_ask(path, "status", NULL, NULL, 0, PATIENCE_MS, &text, &size, NULL), CF_OK);
+    json_t *root = json_loadb(text, size, 0, NULL);
+    cfi_free(text);
+    assert_non_null(root);
+    return root;
+}
+
+/* Lines of the container's log with that text. */
+static int count_lines(const fixture *f, int unit, const char *text)
+{
+    char path[256], line[1024];
+    int count = 0;
+    snprintf(path, sizeof path, "%s/logs/%s.log", f->folder,
+             f->cluster.containers[f->cluster.units[unit].container].name);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        count += strstr(line, text) != NULL;
+    }
+    fclose(file);
+    return count;
+}
+
+static int first_shard(const fixture *f)
+{
+    int unit = 0;
+    while (f->cluster.units[unit].kind != CFI_UNIT_SHARD) {
+        unit++;
+    }
+    return unit;
+}
+
+static void frames_of_strangers_are_dropped_and_counted(void **state)
+{
+    enum { LIES = 60 };
+    fixture *f = *state;
+    char supervisor[128], chain[CFI_HASH_TEXT_SIZE] = "", own[128], *answer = NULL;
+    cfi_transport transport = {0};
+    cf_error error = {0};
+    size_t size = 0;
+    int wait_status = 0;
+    make_cluster(f, "ipc://s/", KILL_STEPS);
+    const int unit = first_shard(f);
+    const pid_t pid = start_supervisor(f);
+    snprintf(supervisor, sizeof supervisor, "%s/c/supervisor", f->folder);
+    json_t *unit_status = NULL;
+    while ((unit_status = ask_controller(f)) == NULL) {
+        nap(10);
+    }
+    json_decref(unit_status);
+    snprintf(own, sizeof own, "ipc://%s/stranger", f->folder);
+    const cfi_transport_options options = {.endpoint = own};
+    assert_int_equal(cfi_transport_open("zeromq", &options, &transport, &error), CF_OK);
+    char endpoint[128];
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/%s", f->folder,
+             f->cluster.containers[f->cluster.units[unit].container].endpoint + strlen("ipc://"));
+    assert_int_equal(transport.ops->connect(transport.self, 0, endpoint, &error), CF_OK);
+    int64_t foreign = 0, stale = 0;
+    for (int sent = 0; foreign < LIES || stale < LIES / 2; sent++) {
+        send_lie(f, &transport, (uint32_t)unit, (uint64_t)(sent * 7 % KILL_STEPS), sent % 3);
+        nap(2);
+        if (sent % 30 == 0) {
+            json_t *node = ask_node(f, unit);
+            foreign = json_integer_value(json_object_get(json_object_get(node, "transport"), "foreign"));
+            stale = json_integer_value(json_object_get(json_array_get(json_object_get(node, "units"), 0), "stale"));
+            json_decref(node);
+        }
+    }
+    await_chain(f, chain);
+    assert_int_equal(count_lines(f, unit, "refused: a "), 1);
+    cfi_transport_close(&transport);
+    assert_int_equal(cfi_control_ask(supervisor, "stop", NULL, NULL, 0, PATIENCE_MS, &answer, &size, NULL), CF_OK);
+    cfi_free(answer);
+    assert_int_equal(waitpid(pid, &wait_status, 0), pid);
+    assert_true(WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0);
+    check_chain(f, chain, KILL_STEPS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(threads_over_inproc_give_the_chain_of_train, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_processes_over_unix_sockets_give_the_chain_of_train, setup, teardown),
+        cmocka_unit_test_setup_teardown(frames_of_strangers_are_dropped_and_counted, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
