@@ -102,6 +102,16 @@ static void look(chaos *c)
     }
 }
 
+/* True: whoever called wants it to end. */
+static bool tell(const chaos *c, const char *text)
+{
+    const cf_event event = {
+        .kind = CF_EVENT_STEP, .step = c->step, .step_count = c->cluster->plan.work.step_count, .text = text,
+        .loss = (double)NAN, .accuracy = (double)NAN, .validation_loss = (double)NAN,
+        .validation_accuracy = (double)NAN, .test_loss = (double)NAN, .test_accuracy = (double)NAN};
+    return c->options->on_event != NULL && c->options->on_event(c->options->user, &event) != 0;
+}
+
 /* That the cluster is there, and is the one that chaos knows. */
 static cf_status check(const chaos *c, cf_error *error)
 {
@@ -117,11 +127,7 @@ static cf_status check(const chaos *c, cf_error *error)
 /* Between two looks: whoever called may want to end it, the cluster may be gone. */
 static cf_status go_on(chaos *c, int64_t pause_ns, cf_error *error)
 {
-    const cf_event event = {
-        .kind = CF_EVENT_STEP, .step = c->step, .step_count = c->cluster->plan.work.step_count, .text = "",
-        .loss = (double)NAN, .accuracy = (double)NAN, .validation_loss = (double)NAN,
-        .validation_accuracy = (double)NAN, .test_loss = (double)NAN, .test_accuracy = (double)NAN};
-    if (c->options->on_event != NULL && c->options->on_event(c->options->user, &event) != 0) {
+    if (tell(c, "")) {
         return cfi_fail(error, CF_E_CANCELLED, "chaos was stopped; the cluster runs on");
     }
     if (seconds_since(c->checked_ns) >= CHECK_SECONDS) {
@@ -232,17 +238,6 @@ static int container_of(const chaos *c, chaos_kind kind, uint32_t word)
     return kind == CHAOS_ALL ? -1 : plan->units[unit].container;
 }
 
-static void tell(const chaos *c, const char *text)
-{
-    const cf_event event = {
-        .kind = CF_EVENT_STEP, .step = c->step, .step_count = c->cluster->plan.work.step_count, .text = text,
-        .loss = (double)NAN, .accuracy = (double)NAN, .validation_loss = (double)NAN,
-        .validation_accuracy = (double)NAN, .test_loss = (double)NAN, .test_accuracy = (double)NAN};
-    if (c->options->on_event != NULL) {
-        (void)c->options->on_event(c->options->user, &event); /* the next look hears whether to end */
-    }
-}
-
 static cf_status send_signal(const chaos *c, const char *container, int number, cf_error *error)
 {
     const cfi_orchestrator *orchestrator = &c->cluster->orchestrator;
@@ -279,7 +274,7 @@ static cf_status strike(chaos *c, chaos_kind kind, int container, uint32_t word,
     const char *name = container >= 0 ? c->cluster->plan.containers[container].name : "";
     const double seconds = PAUSE_MIN_S + PAUSE_SPAN_S * (double)cfi_uniform_float(word);
     snprintf(text, sizeof text, "%s%s%.100s", kind_names[kind], name[0] != '\0' ? ": " : "", name);
-    tell(c, text);
+    (void)tell(c, text); /* the next look hears whether to end */
     *begin_ns_out = cfi_clock_ns();
     if (kind == CHAOS_ALL) {
         return kill_everything(c, error);
@@ -324,7 +319,7 @@ static cf_status one_blow(chaos *c, int64_t number, cf_error *error)
         const double seconds = seconds_since(begin);
         c->times[kind][c->counts[kind]++] = seconds;
         snprintf(text, sizeof text, "recovered in %.3f s", seconds);
-        tell(c, text);
+        (void)tell(c, text);
     }
     count_lost_steps(c);
     c->report->done++;
@@ -425,7 +420,7 @@ static cf_status run_chaos(chaos *c, cf_error *error)
     CFI_TRY(all_blows(c, error));
     CFI_TRY(cf_cluster_wait(c->cluster, c->options->on_event, c->options->user, &c->report->result, error));
     summarise(c);
-    tell(c, "training by containers has ended; training in this process, to compare");
+    (void)tell(c, "training by containers has ended; training in this process, to compare");
     return train_reference(c, error);
 }
 

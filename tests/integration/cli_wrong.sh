@@ -48,7 +48,7 @@ wrong "data show: --count: '0' is not a whole number from 1 to 1000" data show r
 wrong "data show: --index: 200 is beyond the 200 train samples" data show rings.yaml --index 200
 wrong "data batches: --steps: 'x' is not a whole number" data batches rings.yaml --steps x
 wrong "config: needs a network file: cuttlefish config FILE" config
-for command in build up status logs scale down chaos serve export import sweep; do
+for command in build serve export import sweep; do
     wrong "$command: not available yet in this version" $command rings.yaml
 done
 
