@@ -1,6 +1,6 @@
 #!/bin/sh
-# However a network is cut and whatever carries and keeps it: the result of `train`, to the bit, in every field. Prints a
-# table. Some rows by default; CF_MATRIX=full in the environment runs all.
+# However a network is cut and whatever carries and keeps it: the result of `train`, to the bit, in every field.
+# Prints a table. Some rows by default; CF_MATRIX=full in the environment runs all.
 . "$(dirname "$0")/lib.sh"
 trap '"$CUTTLEFISH" down "$file" --run cluster >/dev/null 2>&1; rm -rf "$WORK"' EXIT
 write_rings
@@ -60,8 +60,8 @@ set_words() { # set_words KEY=VALUE...: as options, in $words
     done
 }
 
-# row FILE STEPS NETWORK CUT REST: NETWORK and REST are lists of KEY=VALUE; NETWORK's decide the weights. STEPS 'all': to
-# the end of training.
+# row FILE STEPS NETWORK CUT REST: NETWORK and REST are lists of KEY=VALUE; NETWORK's decide the weights. STEPS 'all':
+# to the end of training.
 row() {
     file=$1 cut=$4 limit="--steps $2"
     [ "$2" != all ] || limit=""
@@ -177,8 +177,8 @@ state_rows() { # optimizers with state, clipping, early stopping
     row "$MNIST/nielsen.yaml" 200 "training.clip_norm=0.1" 5
     row "$MNIST/mlp-512.yaml" 50 "training.clip_norm=0.5" 128
     row "$MNIST/lenet.yaml" 50 "training.clip_norm=0.5" 5 "store=memory"
-    row "$MNIST/nielsen.yaml" all \
-        "data.validation=5000 training.batch=1000 training.epochs=9 training.early_stopping.patience=1 training.optimizer.sgd.rate=80" 5
+    STOP="training.epochs=9 training.early_stopping.patience=1 training.optimizer.sgd.rate=80"
+    row "$MNIST/nielsen.yaml" all "data.validation=5000 training.batch=1000 $STOP" 5
     faults=$FAULTS
     row "$MNIST/nielsen.yaml" 50 "training.clip_norm=0.1 training.optimizer.adam.rate=0.003" 5
 }
