@@ -337,6 +337,20 @@ CF_API CF_MUST_USE cf_status cf_cluster_get_status(cf_cluster *cluster, cf_clust
                                                    cf_error *error);
 CF_API void cf_cluster_status_free(cf_cluster_status *status);
 
+/* What the running network says, also while it trains: then its weights are those of some step in the middle of it, of
+ * one and the same step for up to training.batch inputs in a row. As cf_model_predict otherwise; a finished network gives
+ * the bits of its checkpoint. CF_E_NOT_FOUND: nothing runs. CF_E_IO: no answer now (it starts, is cut anew, or a container
+ * is being started again), which may be otherwise the next moment; outputs may hold a part. */
+CF_API CF_MUST_USE cf_status cf_cluster_predict(cf_cluster *cluster, const float *inputs, int64_t count, float *outputs,
+                                                cf_error *error);
+
+/* As cf_model_evaluate, without a loss: the network answers with probabilities alone. Errors as above. */
+CF_API CF_MUST_USE cf_status cf_cluster_evaluate(cf_cluster *cluster, cf_data_part part, double *accuracy_out,
+                                                 int64_t *count_out, int64_t *confusion, cf_error *error);
+
+/* As cf_model_class_name. Names need the data set to be loaded: by cf_cluster_evaluate, or (CSV) cf_cluster_predict. */
+CF_API const char *cf_cluster_class_name(cf_cluster *cluster, int64_t index);
+
 /* Cuts the running network anew into so many containers (beside controller and store); returns when they run. No weight
  * changes by it. CF_E_CONFIG: it cannot be cut so; CF_E_NOT_FOUND: nothing runs. */
 CF_API CF_MUST_USE cf_status cf_cluster_scale(cf_cluster *cluster, int containers, cf_error *error);

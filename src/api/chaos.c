@@ -25,8 +25,8 @@ typedef enum chaos_kind { CHAOS_SHARD, CHAOS_PAUSE, CHAOS_STORE, CHAOS_CONTROLLE
 /* Of this many blows of all kinds so many are of each: 1 of 16 for the store, and so on. */
 enum { SHARE_ALL_KINDS = 163 };
 static const int kind_shares[CF_CHAOS_KIND_COUNT] = {120, 20, 10, 10, 3};
-static const char *const kind_names[CF_CHAOS_KIND_COUNT] = {"kill shard", "pause shard", "kill store", "kill controller",
-                                                            "kill everything"};
+static const char *const kind_names[CF_CHAOS_KIND_COUNT] = {
+    "kill shard", "pause shard", "kill store", "kill controller", "kill everything"};
 
 typedef struct chaos {
     cf_cluster *cluster;
@@ -64,7 +64,7 @@ static bool is_kind(json_t *unit, const char *kind)
     return text != NULL && strcmp(text, kind) == 0;
 }
 
-/* Asks one container. *step_out: the least step of its units, INT64_MAX when it has none; untouched without an answer. */
+/* Asks one container. *step_out: the least step of its units, INT64_MAX when it has none; untouched without answer. */
 static void look_at(chaos *c, int container, int64_t *step_out)
 {
     json_t *root = cfi_cluster_glance(c->cluster, c->cluster->plan.containers[container].name, CFI_CLUSTER_GLANCE_MS);
@@ -450,7 +450,8 @@ cf_status cf_chaos(cf_cluster *cluster, const cf_chaos_options *options, cf_chao
     cf_chaos_report report = {.done = 0};
     chaos c = {.cluster = cluster, .options = options != NULL ? options : &nothing, .report = &report, .step = -1,
                .head = -1};
-    if (c.options->kills < 0 || c.options->kills > KILLS_MAX || !(c.options->every >= 0.0 && c.options->every <= 3600)) {
+    if (c.options->kills < 0 || c.options->kills > KILLS_MAX ||
+        !(c.options->every >= 0.0 && c.options->every <= 3600.0)) {
         return cfi_fail(error, CF_E_USAGE, "chaos: kills are from 0 to %d, with 0 to 3600 seconds between", KILLS_MAX);
     }
     const cf_up_options up = {c.options->steps, 0};

@@ -121,6 +121,8 @@ void cf_cluster_close(cf_cluster *cluster)
     }
     cfi_orchestrator_close(&cluster->orchestrator);
     cfi_cluster_fini(&cluster->plan);
+    cf_data_free(cluster->data);
+    cfi_free(cluster->numbers);
     cf_network_free(cluster->network);
     cfi_free(cluster);
 }
@@ -138,8 +140,8 @@ cf_status cfi_cluster_read_plan(cf_cluster *cluster, cf_error *error)
     size_t size = 0;
     cfi_cluster plan;
     if (cluster->run_folder[0] == '\0' || !has_plan(cluster->run_folder)) {
-        return cfi_fail(error, CF_E_NOT_FOUND, "%s: there is no cluster of this network%s%s (begin one with: cuttlefish "
-                                               "up)", cluster->network->settings.name,
+        return cfi_fail(error, CF_E_NOT_FOUND, "%s: there is no cluster of this network%s%s (begin one with: "
+                                               "cuttlefish up)", cluster->network->settings.name,
                         cluster->run_folder[0] != '\0' ? " in " : "", cluster->run_folder);
     }
     CFI_TRY(cfi_path_join(path, sizeof path, cluster->folder, "plan.json", error));
@@ -234,12 +236,23 @@ static cf_status check_same(const cf_cluster *cluster, uint64_t digest, const cf
 {
     const char *cure = "stop it with: cuttlefish down, or name another folder with --run";
     if (cluster->plan.digest != digest) {
-        return cfi_fail(error, CF_E_CONFIG, "%s is of another network file, data set or seed; %s", cluster->folder, cure);
+        return cfi_fail(error, CF_E_CONFIG, "%s is of another network file, data set or seed; %s", cluster->folder,
+                        cure);
     }
     if (options->steps >= 0 && options->steps != cluster->plan.work.step_count) {
         return cfi_fail(error, CF_E_CONFIG, "%s ends after %" PRId64 " steps, not %" PRId64 "; %s", cluster->folder,
                         cluster->plan.work.step_count, options->steps, cure);
     }
+    return CF_OK;
+}
+
+/* Before a folder is made for what cannot be. */
+static cf_status check_can_be_cut(const cf_cluster *cluster, cf_error *error)
+{
+    cfi_stage *stages = NULL;
+    int count = 0;
+    CFI_TRY(cfi_cluster_stages(&cluster->network->graph, &stages, &count, error));
+    cfi_free(stages);
     return CF_OK;
 }
 
@@ -249,6 +262,7 @@ static cf_status begin_cluster(cf_cluster *cluster, const cfi_dataset *dataset, 
 {
     const cfi_settings *settings = &cluster->network->settings;
     cfi_run run;
+    CFI_TRY(check_can_be_cut(cluster, error));
     CFI_TRY(cfi_run_open(&run, settings->name, cluster->run_folder[0] != '\0' ? cluster->run_folder : NULL, false,
                          error));
     cf_status status = cfi_run_describe(&run, settings->name, settings->resolved_yaml, error);
@@ -264,7 +278,7 @@ static cf_status begin_cluster(cf_cluster *cluster, const cfi_dataset *dataset, 
     return cfi_cluster_write_plan(cluster, error);
 }
 
-/* Starts what plan.json says, and what the store says when that is later: a change of plan may have been interrupted. */
+/* Starts what plan.json says, and what the store says when that is later: changing plans may have been interrupted. */
 static cf_status start(cf_cluster *cluster, cf_error *error)
 {
     const cfi_orchestrator *orchestrator = &cluster->orchestrator;
@@ -307,7 +321,7 @@ cf_status cf_cluster_up(cf_cluster *cluster, const cf_up_options *options, cf_er
 
 /* ---- Scale, down, kill ---- */
 
-/* Gives the plan to the controller, again while it is not heard (its container may be starting), until HEAD names it. */
+/* Gives the plan to the controller, again while it is not heard (it may be starting), until HEAD names it. */
 static cf_status hand_over(cf_cluster *cluster, const cfi_cluster *next, cf_error *error)
 {
     char *text = NULL, *answer = NULL;
@@ -336,6 +350,12 @@ static cf_status hand_over(cf_cluster *cluster, const cfi_cluster *next, cf_erro
     }
     cfi_free(text);
     return status;
+}
+
+cf_status cfi_cluster_is_up(cf_cluster *cluster, cf_error *error)
+{
+    CFI_TRY(cfi_cluster_read_plan(cluster, error));
+    return cfi_cluster_check_runs(cluster, error);
 }
 
 /* Until there is a HEAD (its first one may be just now made), with the plan that it names. */

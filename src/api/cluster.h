@@ -21,18 +21,23 @@ struct cf_cluster {
     char folder[CFI_PATH_SIZE_MAX];     /* <run_folder>/cluster */
     cfi_orchestrator orchestrator;      /* ops NULL until the folder is known */
     cfi_cluster plan;                   /* as plan.json says; zeroed until read */
+    cf_data *data;                      /* NULL until a question needs it */
+    cfi_number_name *numbers;           /* (classes), likewise */
 };
 
 /* cluster.c */
 void cfi_cluster_pause(int64_t nanoseconds);
 /* Reads plan.json again. CF_E_NOT_FOUND: there is no cluster; the text says how to begin one. */
 cf_status cfi_cluster_read_plan(cf_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
+/* Reads plan.json again, and CF_E_NOT_FOUND when nothing runs. */
+cf_status cfi_cluster_is_up(cf_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
 cf_status cfi_cluster_write_plan(cf_cluster *cluster, cf_error *error) __attribute__((warn_unused_result));
 /* Asks the container that hosts unit `unit`. */
 cf_status cfi_cluster_ask(cf_cluster *cluster, int unit, const char *operation, const char *argument, const void *body,
                           size_t body_size, char **answer_out, size_t *size_out, cf_error *error)
     __attribute__((warn_unused_result));
-/* A container's status, or NULL when it does not answer at once. Threads: any number at once. Freed with json_decref. */
+/* A container's status, or NULL when it does not answer in time. From several threads at once too. Freed with
+ * json_decref. */
 json_t *cfi_cluster_glance(const cf_cluster *cluster, const char *container, int timeout_ms);
 /* The record of HEAD. */
 cf_status cfi_cluster_head(cf_cluster *cluster, cfi_head *head_out, cf_error *error)

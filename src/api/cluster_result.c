@@ -98,8 +98,8 @@ static cf_status read_shards(assembly *a, cf_error *error)
         wanted += a->cluster->plan.stages[s].neurons;
     }
     if (a->neurons < wanted) {
-        return cfi_fail(error, CF_E_DATA, "the store has the state of %" PRId64 " of %" PRId64 " neurons at step %" PRId64,
-                        a->neurons, wanted, a->step);
+        return cfi_fail(error, CF_E_DATA, "the store has the state of %" PRId64 " of %" PRId64 " neurons at step "
+                        "%" PRId64, a->neurons, wanted, a->step);
     }
     return CF_OK;
 }

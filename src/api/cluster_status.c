@@ -144,7 +144,8 @@ static cf_status fill_containers(questions *q, cf_cluster_status *status, cf_err
     }
     q->answers = cfi_calloc((size_t)q->count, sizeof *q->answers);
     cf_container *containers = cfi_calloc((size_t)q->count, sizeof *containers);
-    cf_status asked = q->answers != NULL && containers != NULL ? ask_all(q, error) : cfi_fail_memory(error, "the status");
+    cf_status asked = q->answers != NULL && containers != NULL ? ask_all(q, error)
+                                                               : cfi_fail_memory(error, "the status");
     for (int i = 0; i < q->count && asked == CF_OK; i++) {
         fill_container(q->cluster, &q->reports[i], q->answers[i], &containers[i], status);
         json_decref(q->answers[i]);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/cluster.h"
 #include "cuttlefish/cuttlefish.h"
 
 static const cf_cluster_options here = {"cluster_test_no_such_run", "/bin/false"};
@@ -75,12 +76,31 @@ static void bad_arguments_are_refused(void **state)
     cf_network_free(network);
 }
 
+static void identical_is_steps_weights_and_chain(void **state)
+{
+    (void)state;
+    const cf_train_result base = {.steps = 9, .weights = "0123", .chain = "4567"};
+    cf_train_result other = base;
+    assert_true(cfi_chaos_is_identical(&base, &other));
+    other.steps = 8;
+    assert_false(cfi_chaos_is_identical(&base, &other));
+    other = base;
+    other.weights[3] = '4';
+    assert_false(cfi_chaos_is_identical(&base, &other));
+    other = base;
+    other.chain[0] = '5';
+    assert_false(cfi_chaos_is_identical(&base, &other));
+    const cf_train_result nothing = {.steps = 9};
+    assert_false(cfi_chaos_is_identical(&nothing, &nothing));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_target_is_not_available),
         cmocka_unit_test(a_run_that_is_not_there_is_named),
         cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(identical_is_steps_weights_and_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

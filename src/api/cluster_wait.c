@@ -113,7 +113,8 @@ cf_status cfi_cluster_check_runs(const cf_cluster *cluster, cf_error *error)
     CFI_TRY(cluster->orchestrator.ops->list(cluster->orchestrator.self, &reports, &count, error));
     cf_status status = CF_OK;
     if (count == 0) {
-        status = cfi_fail(error, CF_E_NOT_FOUND, "%s: nothing runs (go on with: cuttlefish up)", cluster->folder);
+        status = cfi_fail(error, CF_E_NOT_FOUND, "%s: nothing runs any more (go on with: cuttlefish up)",
+                          cluster->folder);
     }
     for (int i = 0; i < count && status == CF_OK; i++) {
         if (reports[i].state == CFI_CONTAINER_STOPPED &&

@@ -99,12 +99,43 @@ int64_t cf_data_steps_per_epoch(const cf_data *data)
     return data->batches.steps_per_epoch;
 }
 
-float cfi_data_normalise(const cfi_dataset *dataset, int64_t feature, float raw)
+cf_status cfi_data_walk(const cf_data *data, int64_t rows_max, cfi_batches *walk_out, cf_error *error)
+{
+    return cfi_batches_init(walk_out, data->batches.seed, data->dataset.train.count, data->batches.validation_count,
+                            rows_max, false, error);
+}
+
+int64_t cfi_data_next(const cf_data *data, cf_data_part part, const cfi_batches *walk, int64_t first,
+                      int64_t *indices)
+{
+    if (part == CF_DATA_TRAIN) {
+        return cfi_batches_step(walk, first / walk->batch, indices);
+    }
+    const int64_t left = cf_data_count(data, part) - first, rows = left < walk->batch ? left : walk->batch;
+    for (int64_t i = 0; i < rows; i++) {
+        indices[i] = part == CF_DATA_TEST ? first + i : cfi_batches_validation(&data->batches, first + i);
+    }
+    return rows;
+}
+
+static float normalise_one(const cfi_dataset *dataset, int64_t feature, float raw)
 {
     if (dataset->column_mean != NULL) {
         return (raw - dataset->column_mean[feature]) / dataset->column_deviation[feature];
     }
     return fmaf(raw, dataset->scale, dataset->shift);
+}
+
+void cfi_data_normalise(const cf_network *network, const cfi_dataset *dataset, const float *raw, int64_t rows,
+                        int64_t features, float *values_out)
+{
+    const bool as_they_are = dataset->column_mean == NULL && network->settings.data.kind == CFI_DATA_CSV;
+    for (int64_t row = 0; row < rows; row++) {
+        for (int64_t i = 0; i < features; i++) {
+            const int64_t at = row * features + i;
+            values_out[at] = as_they_are ? raw[at] : normalise_one(dataset, i, raw[at]);
+        }
+    }
 }
 
 /* The samples of a part and where sample `index` of it is among them. */

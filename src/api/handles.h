@@ -51,7 +51,16 @@ cf_status cfi_network_make(const cfi_config_sources *sources, bool check_data, c
 /* "0", "1", ... for `classes` classes; free with cfi_free; NULL when memory is short. */
 cfi_number_name *cfi_number_names_new(int64_t classes) __attribute__((warn_unused_result));
 
-/* The value that training sees for a raw value of feature `feature`. */
-float cfi_data_normalise(const cfi_dataset *dataset, int64_t feature, float raw);
+/* For going through a part in pieces of up to `rows_max` samples: cfi_data_next fills `indices` (into the training or
+ * the test set) with the samples from `first` on, a multiple of rows_max below the part's count; returns how many. */
+cf_status cfi_data_walk(const cf_data *data, int64_t rows_max, cfi_batches *walk_out, cf_error *error)
+    __attribute__((warn_unused_result));
+int64_t cfi_data_next(const cf_data *data, cf_data_part part, const cfi_batches *walk, int64_t first,
+                      int64_t *indices);
+
+/* Raw values of `rows` samples -> the values that training sees, both (rows, features). The dataset may be empty but
+ * for what byte values are scaled with, unless the network's data is CSV. */
+void cfi_data_normalise(const cf_network *network, const cfi_dataset *dataset, const float *raw, int64_t rows,
+                        int64_t features, float *values_out);
 
 #endif

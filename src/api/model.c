@@ -131,28 +131,17 @@ cf_status cf_model_default_run(const cf_network *network, char **path_out, cf_er
     return CF_OK;
 }
 
-static void normalise(cf_model *model, const float *inputs, int64_t rows, int64_t features)
-{
-    const cfi_dataset *dataset = model->data != NULL ? &model->data->dataset : &model->plain;
-    const bool as_they_are = dataset->column_mean == NULL && model->network->settings.data.kind == CFI_DATA_CSV;
-    for (int64_t row = 0; row < rows; row++) {
-        for (int64_t i = 0; i < features; i++) {
-            const float raw = inputs[row * features + i];
-            model->inputs[row * features + i] = as_they_are ? raw : cfi_data_normalise(dataset, i, raw);
-        }
-    }
-}
-
 cf_status cf_model_predict(cf_model *model, const float *inputs, int64_t count, float *outputs, cf_error *error)
 {
     const int64_t features = cf_network_input_features(model->network);
     const int64_t output_features = cf_network_output_features(model->network);
+    const cfi_dataset *dataset = model->data != NULL ? &model->data->dataset : &model->plain;
     if (count < 0) {
         return cfi_fail(error, CF_E_USAGE, "%" PRId64 " inputs", count);
     }
     for (int64_t first = 0; first < count; first += model->batch) {
         const int64_t rows = count - first < model->batch ? count - first : model->batch;
-        normalise(model, inputs + first * features, rows, features);
+        cfi_data_normalise(model->network, dataset, inputs + first * features, rows, features, model->inputs);
         CFI_TRY(cfi_engine_predict(model->engine, model->inputs, rows, outputs + first * output_features, error));
     }
     return CF_OK;
@@ -188,33 +177,17 @@ static cf_status give_data_to_engine(cf_model *model, cf_error *error)
     return CF_OK;
 }
 
-/* Which samples the next rows are. `walk` cuts the training part into batches of the model's own size. */
-static int64_t next_rows(const cf_model *model, const cfi_batches *walk, cf_data_part part, int64_t first,
-                         int64_t count)
-{
-    if (part == CF_DATA_TRAIN) {
-        return cfi_batches_step(walk, first / walk->batch, model->indices);
-    }
-    const int64_t rows = count - first < model->batch ? count - first : model->batch;
-    for (int64_t i = 0; i < rows; i++) {
-        model->indices[i] =
-            part == CF_DATA_TEST ? first + i : cfi_batches_validation(&model->data->batches, first + i);
-    }
-    return rows;
-}
-
 static cf_status evaluate(cf_model *model, cf_data_part part, int64_t count, double *loss_out, int64_t *correct_out,
                           int64_t *confusion, cf_error *error)
 {
     const cf_data *data = model->data;
     const cfi_samples *samples = part == CF_DATA_TEST ? &data->dataset.test : &data->dataset.train;
     cfi_batches walk;
-    CFI_TRY(cfi_batches_init(&walk, data->batches.seed, data->dataset.train.count, data->batches.validation_count,
-                             model->batch, false, error));
+    CFI_TRY(cfi_data_walk(data, model->batch, &walk, error));
     for (int64_t first = 0, rows = 0; first < count; first += rows) {
         double loss = 0.0;
         int64_t correct = 0;
-        rows = next_rows(model, &walk, part, first, count);
+        rows = cfi_data_next(data, part, &walk, first, model->indices);
         CFI_TRY(cfi_engine_evaluate(model->engine, samples, model->indices, rows, &loss, &correct, model->predicted,
                                     error));
         *loss_out += loss;

@@ -46,8 +46,8 @@ static int print_json(const cf_network *network, const cf_chaos_report *report)
                                                     cli_json_number(r->p99), "max", cli_json_number(r->most)));
     }
     return cli_json_print(json_pack(
-        "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:b, s:s, s:s, s:s, s:s}", "name", cf_network_name(network), "done",
-        (json_int_t)report->done, "steps", (json_int_t)report->result.steps, "recovery", recoveries,
+        "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:b, s:s, s:s, s:s, s:s}", "name", cf_network_name(network),
+        "done", (json_int_t)report->done, "steps", (json_int_t)report->result.steps, "recovery", recoveries,
         "steps_per_second_before", cli_json_number(report->rate_before), "steps_per_second_during",
         cli_json_number(report->rate_during), "goodput",
         cli_json_number(goodput(report)), "survivors_restarted", (json_int_t)report->survivors_restarted, "steps_lost",
@@ -78,12 +78,13 @@ static void print_report(const cf_chaos_report *report)
     if (isfinite(goodput(report))) {
         cli_number_percent(share, goodput(report));
     }
-    printf("recovery: from the kill, or the end of the pause, to the next new step of the network with what was killed\n"
-           "(store and controller: to the next move of HEAD)\n");
+    printf("recovery: from the kill, or the end of the pause, to the next new step of the network with what was\n"
+           "killed (store and controller: to the next move of HEAD)\n");
     cli_table_print(table, &terminal);
     cli_table_free(table);
     printf("steps/s   %.1f before, %.1f during\ngoodput   %s\n", report->rate_before, report->rate_during, share);
-    printf("survivors restarted: %" PRId64 "\nsteps lost: %" PRId64 "\n", report->survivors_restarted, report->steps_lost);
+    printf("survivors restarted: %" PRId64 "\nsteps lost: %" PRId64 "\n", report->survivors_restarted,
+           report->steps_lost);
     printf("chain     %s\nweights   %s\n", report->result.chain, report->result.weights);
     printf("weights identical: %s\n", report->is_identical ? "yes" : "no");
 }
@@ -119,7 +120,8 @@ static int read_options(const cli_arguments *arguments, cf_chaos_options *option
     const char *every = cli_option_get(arguments, "every");
     char *end = NULL;
     options->every = every != NULL ? strtod(every, &end) : options->every;
-    if (every != NULL && (end == every || (*end != '\0' && strcmp(end, "s") != 0) || !(options->every >= 0.0 && options->every <= 3600.0))) {
+    if (every != NULL && (end == every || (*end != '\0' && strcmp(end, "s") != 0) ||
+                          !(options->every >= 0.0 && options->every <= 3600.0))) {
         cli_complain("chaos: --every '%s' is no number of seconds from 0 to 3600", every);
         return CLI_WRONG;
     }

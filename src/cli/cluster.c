@@ -21,7 +21,8 @@ const cli_option cli_up_options[] = {
     {"quiet", NULL, "show no progress", 'q'},
     RUN_OPTION, END_OPTION,
 };
-const cli_option cli_logs_options[] = {{"follow", NULL, "go on with what comes, until Ctrl-C", 'f'}, RUN_OPTION, END_OPTION};
+const cli_option cli_logs_options[] = {
+    {"follow", NULL, "go on with what comes, until Ctrl-C", 'f'}, RUN_OPTION, END_OPTION};
 const cli_option cli_scale_options[] = {RUN_OPTION, END_OPTION};
 const cli_option cli_down_options[] = {
     {"keep", NULL, "keep the cluster's folder, so that `up` goes on with it", 0}, RUN_OPTION, END_OPTION};
@@ -259,7 +260,8 @@ static int logs_of(const cli_arguments *arguments, const cf_cluster *cluster)
         nanosleep(&time, NULL);
     } while (follows && cli_signal_caught() == 0);
     if (logs.count == 0) {
-        cli_complain("logs: there are none%s%s in %s", wanted != NULL ? " of " : "", wanted != NULL ? wanted : "", folder);
+        cli_complain("logs: there are none%s%s in %s", wanted != NULL ? " of " : "", wanted != NULL ? wanted : "",
+                     folder);
     }
     for (size_t i = 0; i < logs.count; i++) {
         cli_free(logs.items[i].path);

@@ -42,7 +42,7 @@ const cli_command cli_commands[] = {
     {"scale", "FILE N", "more or fewer containers, while it runs", NULL, cli_scale_options, true, 2, 2, cli_scale},
     {"down", "FILE", "stop the containers", NULL, cli_down_options, true, 1, 1, cli_down},
     {"chaos", "FILE", "kill at random and prove that nothing changed",
-     "Exit code 0 only if the weights are those of `train`.", cli_chaos_options, true, 1, 1, cli_chaos},
+     "Exit code 0 only if weights and chain are those of `train`.", cli_chaos_options, true, 1, 1, cli_chaos},
     {"supervise", "FOLDER", NULL, NULL, NULL, false, 1, 1, cli_supervise},
     LATER("build", "container image and the target's files"),
     LATER("serve", "predictions over HTTP"),

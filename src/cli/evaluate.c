@@ -11,13 +11,14 @@
 const cli_option cli_evaluate_options[] = {
     {"part", "PART", "train, validation or test (default: test, or validation where there is no test set)", 0},
     {"run", "FOLDER", "a run folder or a .safetensors file (default: the newest run of this network)", 0},
+    {"running", NULL, "ask the running cluster (of --run, or the newest) instead of a checkpoint; gives no loss", 0},
     {"threads", "N", "use N threads", 0},
     {"json", NULL, "print one JSON object", 0},
     {NULL, NULL, NULL, 0},
 };
 
 typedef struct evaluation {
-    const cf_model *model;
+    const cli_oracle *oracle;
     cf_data_part part;
     double loss, accuracy;
     int64_t count, classes;
@@ -74,20 +75,20 @@ static void print_confusion(const cli_terminal *terminal, const evaluation *resu
 {
     int width = 5, name_width = 4;
     for (int64_t i = 0; i < result->classes; i++) {
-        const int length = cli_text_width(cf_model_class_name(result->model, i));
+        const int length = cli_text_width(cli_class_name(result->oracle, i));
         width = length > width ? length : width;
         name_width = length > name_width ? length : name_width;
     }
     printf("\n%s%*s \\ predicted%s\n%*s", cli_style_code(terminal, CLI_FAINT), name_width, "true",
            cli_style_code(terminal, CLI_PLAIN), name_width, "");
     for (int64_t i = 0; i < result->classes; i++) {
-        printf(" %s%*s%s", cli_style_code(terminal, CLI_BOLD), width, cf_model_class_name(result->model, i),
+        printf(" %s%*s%s", cli_style_code(terminal, CLI_BOLD), width, cli_class_name(result->oracle, i),
                cli_style_code(terminal, CLI_PLAIN));
     }
     printf("\n");
     for (int64_t row = 0; row < result->classes; row++) {
         const int64_t sum = row_sum(result, row);
-        printf("%s%*s%s", cli_style_code(terminal, CLI_BOLD), name_width, cf_model_class_name(result->model, row),
+        printf("%s%*s%s", cli_style_code(terminal, CLI_BOLD), name_width, cli_class_name(result->oracle, row),
                cli_style_code(terminal, CLI_PLAIN));
         for (int64_t column = 0; column < result->classes; column++) {
             const int64_t count = result->confusion[row * result->classes + column];
@@ -106,7 +107,7 @@ static void print_classes(const cli_terminal *terminal, const evaluation *result
     cli_table_cell(table, "precision");
     cli_table_cell(table, "recall");
     for (int64_t i = 0; i < result->classes; i++) {
-        cli_table_cell(table, "%s", cf_model_class_name(result->model, i));
+        cli_table_cell(table, "%s", cli_class_name(result->oracle, i));
         cli_table_cell(table, "%" PRId64, row_sum(result, i));
         cli_table_cell(table, "%s", cli_number_percent(text, precision_of(result, i)));
         cli_table_cell(table, "%s", cli_number_percent(text, recall_of(result, i)));
@@ -120,9 +121,13 @@ static void print_evaluation(const evaluation *result)
 {
     const cli_terminal terminal = cli_terminal_of(stdout);
     char accuracy[CLI_NUMBER_SIZE], count[CLI_NUMBER_SIZE];
-    printf("accuracy %s%s%s on %s %s samples, loss %.6f\n", cli_style_code(&terminal, CLI_BOLD),
+    printf("accuracy %s%s%s on %s %s samples", cli_style_code(&terminal, CLI_BOLD),
            cli_number_percent(accuracy, result->accuracy), cli_style_code(&terminal, CLI_PLAIN),
-           cli_number_grouped(count, result->count), cli_part_name(result->part), result->loss);
+           cli_number_grouped(count, result->count), cli_part_name(result->part));
+    if (!isnan(result->loss)) {
+        printf(", loss %.6f", result->loss);
+    }
+    printf("\n");
     if (result->classes > 0 && result->classes <= CONFUSION_SHOWN_MAX) {
         print_confusion(&terminal, result);
     }
@@ -136,7 +141,7 @@ static int print_evaluation_json(const evaluation *result)
     json_t *classes = json_array(), *confusion = json_array();
     for (int64_t row = 0; row < result->classes; row++) {
         json_array_append_new(classes, json_pack("{s:s, s:I, s:o, s:o}", "name",
-                                                 cf_model_class_name(result->model, row), "samples",
+                                                 cli_class_name(result->oracle, row), "samples",
                                                  (json_int_t)row_sum(result, row), "precision",
                                                  cli_json_number(precision_of(result, row)), "recall",
                                                  cli_json_number(recall_of(result, row))));
@@ -160,15 +165,27 @@ static cf_data_part default_part(const cf_data *data)
     return cf_data_count(data, CF_DATA_VALIDATION) > 0 ? CF_DATA_VALIDATION : CF_DATA_TRAIN;
 }
 
-static int evaluate(const cli_arguments *arguments, const cf_network *network, cf_model *model)
+/* A running network answers with probabilities alone: no loss. */
+static cf_status ask(const cli_oracle *oracle, evaluation *result, cf_error *error)
+{
+    int64_t *confusion = result->classes > 0 ? result->confusion : NULL;
+    if (oracle->model != NULL) {
+        return cf_model_evaluate(oracle->model, result->part, &result->loss, &result->accuracy, &result->count,
+                                 confusion, error);
+    }
+    result->loss = (double)NAN;
+    return cf_cluster_evaluate(oracle->cluster, result->part, &result->accuracy, &result->count, confusion, error);
+}
+
+static int evaluate(const cli_arguments *arguments, const cli_oracle *oracle)
 {
     cf_error error = {0};
     cf_data *data = NULL;
-    cf_status status = cf_data_open(network, &data, &error);
+    cf_status status = cf_data_open(oracle->network, &data, &error);
     if (status != CF_OK) {
         return cli_fail(status, &error);
     }
-    evaluation result = {.model = model, .part = default_part(data), .classes = cf_data_classes(data)};
+    evaluation result = {.oracle = oracle, .part = default_part(data), .classes = cf_data_classes(data)};
     cf_data_free(data);
     int code = cli_part_option(arguments, &result.part);
     if (code != CLI_DONE) {
@@ -176,8 +193,7 @@ static int evaluate(const cli_arguments *arguments, const cf_network *network, c
     }
     result.classes = result.classes <= CONFUSION_CLASSES_MAX ? result.classes : 0;
     result.confusion = cli_calloc((size_t)(result.classes * result.classes), sizeof result.confusion[0]);
-    status = cf_model_evaluate(model, result.part, &result.loss, &result.accuracy, &result.count,
-                               result.classes > 0 ? result.confusion : NULL, &error);
+    status = ask(oracle, &result, &error);
     if (status != CF_OK) {
         code = cli_fail(status, &error);
     } else if (cli_option_get(arguments, "json") != NULL) {

@@ -22,6 +22,21 @@ static int open_model(const cli_arguments *arguments, const cf_network *network,
     return status == CF_OK ? CLI_DONE : cli_fail(status, &error);
 }
 
+static int open_running(const cli_arguments *arguments, cli_oracle *oracle)
+{
+    if (cli_option_get(arguments, "threads") != NULL) {
+        cli_complain("%s: --threads is for a model that runs here, not with --running", arguments->command->name);
+        return CLI_WRONG;
+    }
+    return cli_cluster_open(arguments, &oracle->network, &oracle->cluster);
+}
+
+const char *cli_class_name(const cli_oracle *oracle, int64_t index)
+{
+    return oracle->model != NULL ? cf_model_class_name(oracle->model, index)
+                                 : cf_cluster_class_name(oracle->cluster, index);
+}
+
 bool cli_part_parse(const char *text, size_t length, cf_data_part *part_out)
 {
     for (int i = 0; i < 3; i++) {
@@ -52,16 +67,19 @@ int cli_part_option(const cli_arguments *arguments, cf_data_part *part_out)
 
 int cli_with_model(const cli_arguments *arguments, cli_model_work work)
 {
-    cf_network *network = NULL;
-    cf_model *model = NULL;
-    int code = cli_network_load(arguments, false, stderr, &network);
-    if (code == CLI_DONE) {
-        code = open_model(arguments, network, &model);
+    cli_oracle oracle = {.network = NULL};
+    int code = CLI_DONE;
+    if (cli_option_get(arguments, "running") != NULL) {
+        code = open_running(arguments, &oracle);
+    } else {
+        code = cli_network_load(arguments, false, stderr, &oracle.network);
+        code = code == CLI_DONE ? open_model(arguments, oracle.network, &oracle.model) : code;
     }
     if (code == CLI_DONE) {
-        code = work(arguments, network, model);
+        code = work(arguments, &oracle);
     }
-    cf_model_free(model);
-    cf_network_free(network);
+    cf_model_free(oracle.model);
+    cf_cluster_close(oracle.cluster);
+    cf_network_free(oracle.network);
     return code;
 }

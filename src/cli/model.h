@@ -6,11 +6,20 @@
 
 #include "cli/cli.h"
 
-/* Work on a network and its model; returns an exit code. */
-typedef int (*cli_model_work)(const cli_arguments *arguments, const cf_network *network, cf_model *model);
+/* Whom predict and evaluate ask. */
+typedef struct cli_oracle {
+    cf_network *network;
+    cf_model *model;     /* weights of a run; NULL with --running */
+    cf_cluster *cluster; /* --running; else NULL */
+} cli_oracle;
 
-/* Loads the network, opens the weights of --run (a run folder or a .safetensors file) or of the newest run, does the
- * work and frees both; says what is wrong. Returns the exit code. */
+const char *cli_class_name(const cli_oracle *oracle, int64_t index);
+
+/* Work on a network and who answers for it; returns an exit code. */
+typedef int (*cli_model_work)(const cli_arguments *arguments, const cli_oracle *oracle);
+
+/* Loads the network, opens the weights of --run (a run folder or a .safetensors file) or of the newest run, or its
+ * running cluster with --running, does the work and frees all; says what is wrong. Returns the exit code. */
 int cli_with_model(const cli_arguments *arguments, cli_model_work work);
 
 const char *cli_part_name(cf_data_part part); /* "train", "validation", "test" */

@@ -12,6 +12,7 @@
 
 const cli_option cli_predict_options[] = {
     {"run", "FOLDER", "a run folder or a .safetensors file (default: the newest run of this network)", 0},
+    {"running", NULL, "ask the running cluster (of --run, or the newest) instead of a checkpoint", 0},
     {"threads", "N", "use N threads", 0},
     {"json", NULL, "print one JSON object", 0},
     {NULL, NULL, NULL, 0},
@@ -77,27 +78,27 @@ static int64_t class_of(const float *outputs, int64_t count)
     return best;
 }
 
-static int print_json(const char *input, const cf_network *network, const cf_model *model, const input_sample *sample,
-                      const float *outputs, int64_t count)
+static int print_json(const char *input, const cli_oracle *oracle, const input_sample *sample, const float *outputs,
+                      int64_t count)
 {
     const int64_t class_index = class_of(outputs, count);
-    const bool mse = strcmp(cf_network_loss(network), "mse") == 0;
+    const bool mse = strcmp(cf_network_loss(oracle->network), "mse") == 0;
     json_t *values = json_array();
     for (int64_t i = 0; i < count; i++) {
         json_array_append_new(values, cli_json_number((double)outputs[i]));
     }
     json_t *object = json_pack("{s:s, s:I, s:s, s:o}", "input", input, "index", (json_int_t)class_index, "class",
-                               cf_model_class_name(model, class_index), mse ? "outputs" : "probabilities", values);
+                               cli_class_name(oracle, class_index), mse ? "outputs" : "probabilities", values);
     if (object != NULL && sample->label >= 0) {
-        json_object_set_new(object, "label", json_string(cf_model_class_name(model, sample->label)));
+        json_object_set_new(object, "label", json_string(cli_class_name(oracle, sample->label)));
     }
     return cli_json_print(object);
 }
 
-static void print_row(const cli_terminal *terminal, const cf_model *model, int64_t index, float value, bool is_best)
+static void print_row(const cli_terminal *terminal, const cli_oracle *oracle, int64_t index, float value, bool is_best)
 {
     const int length = (int)(value * (float)BAR_WIDTH + 0.5f);
-    printf("%s%12s  %8.4f  ", is_best ? cli_style_code(terminal, CLI_GREEN) : "", cf_model_class_name(model, index),
+    printf("%s%12s  %8.4f  ", is_best ? cli_style_code(terminal, CLI_GREEN) : "", cli_class_name(oracle, index),
            (double)value);
     for (int i = 0; i < length && i < BAR_WIDTH; i++) {
         fputs(terminal->utf8 ? "\u2588" : "#", stdout);
@@ -106,20 +107,20 @@ static void print_row(const cli_terminal *terminal, const cf_model *model, int64
 }
 
 /* The classes from likely to unlikely; a selection sort, for only the first few are wanted. */
-static void print_outputs(const cf_model *model, const input_sample *sample, const float *outputs, int64_t count)
+static void print_outputs(const cli_oracle *oracle, const input_sample *sample, const float *outputs, int64_t count)
 {
     const cli_terminal terminal = cli_terminal_of(stdout);
     const int64_t best = class_of(outputs, count);
-    printf("class %s%s%s", cli_style_code(&terminal, CLI_BOLD), cf_model_class_name(model, best),
+    printf("class %s%s%s", cli_style_code(&terminal, CLI_BOLD), cli_class_name(oracle, best),
            cli_style_code(&terminal, CLI_PLAIN));
     if (sample->label == best) {
         printf(" (right)");
     } else if (sample->label >= 0) {
-        printf(" (wrong: the label is %s)", cf_model_class_name(model, sample->label));
+        printf(" (wrong: the label is %s)", cli_class_name(oracle, sample->label));
     }
     printf("\n");
     if (count == 1) {
-        print_row(&terminal, model, 1, outputs[0], best == 1);
+        print_row(&terminal, oracle, 1, outputs[0], best == 1);
         return;
     }
     bool *shown = cli_calloc((size_t)count, sizeof shown[0]);
@@ -129,27 +130,33 @@ static void print_outputs(const cf_model *model, const input_sample *sample, con
             next = !shown[i] && (next < 0 || outputs[i] > outputs[next]) ? i : next;
         }
         shown[next] = true;
-        print_row(&terminal, model, next, outputs[next], next == best);
+        print_row(&terminal, oracle, next, outputs[next], next == best);
     }
     cli_free(shown);
 }
 
-static int predict(const cli_arguments *arguments, const cf_network *network, cf_model *model)
+static cf_status ask(const cli_oracle *oracle, const float *values, float *outputs, cf_error *error)
+{
+    return oracle->model != NULL ? cf_model_predict(oracle->model, values, 1, outputs, error)
+                                 : cf_cluster_predict(oracle->cluster, values, 1, outputs, error);
+}
+
+static int predict(const cli_arguments *arguments, const cli_oracle *oracle)
 {
     const char *input = arguments->operands[0];
     input_sample sample = {.label = -1};
-    int code = read_sample(network, input, &sample);
-    const int64_t count = cf_network_output_features(network);
+    int code = read_sample(oracle->network, input, &sample);
+    const int64_t count = cf_network_output_features(oracle->network);
     float *outputs = cli_calloc((size_t)count, sizeof outputs[0]);
     if (code == CLI_DONE) {
         cf_error error = {0};
-        const cf_status status = cf_model_predict(model, sample.values, 1, outputs, &error);
+        const cf_status status = ask(oracle, sample.values, outputs, &error);
         code = status == CF_OK ? CLI_DONE : cli_fail(status, &error);
     }
     if (code == CLI_DONE && cli_option_get(arguments, "json") != NULL) {
-        code = print_json(input, network, model, &sample, outputs, count);
+        code = print_json(input, oracle, &sample, outputs, count);
     } else if (code == CLI_DONE) {
-        print_outputs(model, &sample, outputs, count);
+        print_outputs(oracle, &sample, outputs, count);
     }
     cli_free(outputs);
     cli_free(sample.values);

@@ -23,9 +23,9 @@ const cli_option cli_status_options[] = {
 
 static json_t *container_json(const cf_container *container)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o}", "name", container->name, "state",
-                     container->state, "text", container->text, "neurons", (json_int_t)container->neurons, "pid",
-                     (json_int_t)container->pid, "restarts", (json_int_t)container->restarts, "step",
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o}", "name", container->name,
+                     "state", container->state, "text", container->text, "neurons", (json_int_t)container->neurons,
+                     "pid", (json_int_t)container->pid, "restarts", (json_int_t)container->restarts, "step",
                      (json_int_t)container->step, "queue", (json_int_t)container->queue, "rss_bytes",
                      (json_int_t)container->rss_bytes, "pss_bytes", (json_int_t)container->pss_bytes, "waiting_for",
                      container->waiting_for, "waiting_kind", container->waiting_kind, "waiting_seconds",

@@ -41,8 +41,7 @@ void cfi_children_log(const char *format, ...)
 
 /* ---- In the child ---- */
 
-/* Appends stdout and stderr to the container's log; one that is full becomes NAME.log.1. */
-static bool open_log(const char *container)
+bool cfi_child_open_log(const char *container)
 {
     char path[CFI_CONTAINER_NAME_SIZE + 16], older[CFI_CONTAINER_NAME_SIZE + 24];
     struct stat about;
@@ -75,7 +74,7 @@ static int run_child(const cfi_children *children, const char *container, uint64
     signal(SIGCHLD, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (!open_log(container)) {
+    if (!cfi_child_open_log(container)) {
         return CFI_NODE_FAILED;
     }
     return children->options->child(children->options->user, container, boot);
@@ -268,7 +267,8 @@ int cfi_children_next_ms(const cfi_children *children)
     int64_t next = -1;
     for (int i = 0; i < children->count; i++) {
         const cfi_child *child = &children->items[i];
-        const int64_t at = child->state == CFI_CHILD_WAITING ? child->start_ms : child->kill_ms > 0 ? child->kill_ms : -1;
+        const int64_t kill = child->kill_ms > 0 ? child->kill_ms : -1;
+        const int64_t at = child->state == CFI_CHILD_WAITING ? child->start_ms : kill;
         next = at >= 0 && (next < 0 || at < next) ? at : next;
     }
     if (next < 0) {

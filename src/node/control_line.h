@@ -6,7 +6,7 @@
 
 #define CFI_CONTROL_OPERATION_SIZE 16
 #define CFI_CONTROL_LINE_MAX (CFI_CONTROL_OPERATION_SIZE + CFI_STORE_KEY_SIZE_MAX + 32) /* with its '\n' */
-#define CFI_CONTROL_REQUEST_BODY_MAX ((size_t)64 << 20) /* a plan's text; answers may be longer */
+#define CFI_CONTROL_REQUEST_BODY_MAX ((size_t)64 << 20) /* a plan's text, samples; answers may be longer */
 
 typedef struct cfi_control_line {
     char operation[CFI_CONTROL_OPERATION_SIZE];

@@ -14,7 +14,9 @@ typedef struct connection {
     uv_timer_t patience;
     uv_write_t write;
     cfi_control_server *server;
-    bool is_used, is_answered;
+    uint64_t number;
+    bool is_later;          /* the request is whole, and its answer is to come */
+    bool is_answered;
     int open_handles;
     char *bytes;            /* what has come so far */
     size_t size, capacity;
@@ -31,6 +33,7 @@ struct cfi_control_server {
     bool is_closing;
     bool is_full;           /* someone waits for a place */
     int open_handles;       /* the listening pipe, and each connection in use */
+    uint64_t last_number;
     connection *connections[CFI_CONTROL_CONNECTIONS_MAX];
 };
 
@@ -88,6 +91,7 @@ static void answer(connection *one, bool is_ok, size_t size)
 {
     const int length = snprintf(one->head, sizeof one->head, "%s %zu\n", is_ok ? "ok" : "error", size);
     const uv_buf_t parts[2] = {uv_buf_init(one->head, (unsigned)length), uv_buf_init(one->answer, (unsigned)size)};
+    one->is_later = false;
     one->is_answered = true;
     one->write.data = one;
     uv_read_stop((uv_stream_t *)&one->pipe);
@@ -107,9 +111,17 @@ static void handle_request(connection *one)
 {
     cf_error error = {0};
     size_t size = 0;
-    const cf_status status = one->server->handler(one->server->user, &one->line, one->bytes + one->line_size,
-                                                  &one->answer, &size, &error);
-    if (status == CF_OK && size <= CFI_CONTROL_BODY_MAX) {
+    const cfi_control_request request = {.connection = one->number, .line = &one->line,
+                                         .body = one->bytes + one->line_size, .is_later = &one->is_later};
+    const cf_status status = one->server->handler(one->server->user, &request, &one->answer, &size, &error);
+    if (one->is_answered) {
+        return; /* later was now */
+    }
+    if (status == CF_OK && one->is_later) {
+        cfi_free(one->bytes); /* a waiting one holds no more than it must */
+        one->bytes = NULL;
+        one->size = one->capacity = 0;
+    } else if (status == CF_OK && size <= CFI_CONTROL_BODY_MAX) {
         answer(one, true, size);
     } else {
         if (status == CF_OK) {
@@ -124,6 +136,11 @@ static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     connection *one = handle->data;
     (void)suggested;
+    if (one->is_later) {
+        static char surplus[1]; /* whatever comes now, the end above all, says that nobody waits any more */
+        *buffer = uv_buf_init(surplus, sizeof surplus);
+        return;
+    }
     const size_t wanted = one->line_size > 0 ? one->line_size + one->line.body_size : CFI_CONTROL_LINE_MAX;
     if (wanted + 1 > one->capacity) {
         char *bytes = cfi_realloc(one->bytes, wanted + 1, 1);
@@ -142,10 +159,11 @@ static void bytes_came(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffe
     connection *one = stream->data;
     cf_error error = {0};
     (void)buffer;
-    if (count <= 0) {
-        if (count < 0) {
-            close_connection(one);
-        }
+    if (count < 0 || (count > 0 && one->is_later)) {
+        close_connection(one);
+        return;
+    }
+    if (count == 0) {
         return;
     }
     one->size += (size_t)count;
@@ -180,6 +198,7 @@ static void someone_connects(uv_stream_t *listener, int status)
         return;
     }
     one->server = server;
+    one->number = ++server->last_number;
     one->pipe.data = one->patience.data = one;
     one->open_handles = 2;
     uv_pipe_init(listener->loop, &one->pipe, 0);
@@ -223,6 +242,39 @@ cf_status cfi_control_server_open(uv_loop_t *loop, const char *path, cfi_control
     }
     *server_out = server;
     return CF_OK;
+}
+
+/* Closing ones are not there any more. */
+static connection *find_waiting(const cfi_control_server *server, uint64_t number)
+{
+    for (int i = 0; i < CFI_CONTROL_CONNECTIONS_MAX; i++) {
+        connection *one = server->connections[i];
+        if (one != NULL && one->number == number && one->is_later && !uv_is_closing((uv_handle_t *)&one->pipe)) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+void cfi_control_server_answer(cfi_control_server *server, uint64_t number, char *bytes, size_t size)
+{
+    connection *one = find_waiting(server, number);
+    if (one == NULL) {
+        cfi_free(bytes);
+        return;
+    }
+    one->answer = bytes;
+    answer(one, true, size);
+}
+
+void cfi_control_server_answer_all(cfi_control_server *server)
+{
+    for (int i = 0; i < CFI_CONTROL_CONNECTIONS_MAX; i++) {
+        const connection *one = server->connections[i];
+        if (one != NULL && one->is_later) {
+            cfi_control_server_answer(server, one->number, NULL, 0);
+        }
+    }
 }
 
 void cfi_control_server_close(cfi_control_server *server)

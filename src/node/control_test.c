@@ -18,7 +18,7 @@
 #include "base/alloc.h"
 #include "node/control_server.h"
 
-enum { BIG = 3 << 20, PATIENCE_MS = 20000 };
+enum { BIG = 3 << 20, PATIENCE_MS = 20000, LATER_MAX = 64 };
 
 static char folder[] = "/tmp/cf-control-XXXXXX";
 static char path[64];
@@ -31,22 +31,54 @@ typedef struct serving {
 } serving;
 
 static serving served;
+static uint64_t later[LATER_MAX];
+static int later_count; /* of the server's thread */
 
-/* "echo": the body; "big": BIG bytes; anything else fails. */
-static cf_status answer_for_test(void *user, const cfi_control_line *line, const char *body, char **answer_out,
-                                 size_t *size_out, cf_error *error)
+/* To those who wait, each its own number; "all": nothing. Also to a connection that never was. */
+static void answer_later(const char *how)
 {
+    if (strcmp(how, "all") == 0) {
+        cfi_control_server_answer_all(served.server);
+    }
+    for (int i = later_count - 1; i >= 0 && strcmp(how, "all") != 0; i--) {
+        uint64_t *answer = cfi_calloc(1, sizeof *answer);
+        assert_non_null(answer);
+        *answer = later[i];
+        cfi_control_server_answer(served.server, later[i], (char *)answer, sizeof *answer);
+    }
+    cfi_control_server_answer(served.server, UINT64_MAX, cfi_strdup("nobody"), 6);
+    later_count = 0;
+}
+
+/* "echo": the body; "big": BIG bytes; "later": when "go" comes; anything else fails. */
+static cf_status answer_for_test(void *user, const cfi_control_request *request, char **answer_out, size_t *size_out,
+                                 cf_error *error)
+{
+    const cfi_control_line *line = request->line;
     (void)user;
+    if (strcmp(line->operation, "later") == 0) {
+        *request->is_later = true;
+        later[later_count++] = request->connection;
+        return CF_OK;
+    }
+    if (strcmp(line->operation, "now") == 0) { /* to be answered later, and then within the call */
+        *request->is_later = true;
+        cfi_control_server_answer(served.server, request->connection, cfi_strdup("at once"), 7);
+        return CF_OK;
+    }
+    if (strcmp(line->operation, "go") == 0) {
+        answer_later(line->argument);
+    }
     const bool is_big = strcmp(line->operation, "big") == 0;
     const size_t size = is_big ? BIG : line->body_size;
-    if (!is_big && strcmp(line->operation, "echo") != 0) {
+    if (!is_big && strcmp(line->operation, "echo") != 0 && strcmp(line->operation, "go") != 0) {
         return cfi_fail(error, CF_E_USAGE, "no operation '%s' (%s)", line->operation, line->argument);
     }
     *answer_out = cfi_calloc(size + 1, 1);
     assert_non_null(*answer_out);
     memset(*answer_out, 'x', size);
     if (!is_big) {
-        memcpy(*answer_out, body, size);
+        memcpy(*answer_out, request->body, size);
     }
     *size_out = size;
     return CF_OK;
@@ -165,11 +197,76 @@ static void peers_that_hang_or_do_not_read_stall_nobody(void **state)
     expect_echo("and later", 9);
 }
 
+/* Asks on a connection of its own, whose request the server has when this returns. */
+static int ask_later(const char *text)
+{
+    const int dialled = dial();
+    assert_int_equal(send(dialled, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+    expect_echo("1", 1);
+    expect_echo("2", 1);
+    return dialled;
+}
+
+static void go(const char *how)
+{
+    char *answer = NULL;
+    size_t size = 0;
+    assert_int_equal(cfi_control_ask(path, "go", how, NULL, 0, PATIENCE_MS, &answer, &size, NULL), CF_OK);
+    cfi_free(answer);
+}
+
+static void an_answer_may_come_later(void **state)
+{
+    (void)state;
+    char text[32] = "";
+    uint64_t numbers[3];
+    int waiting[3];
+    for (int i = 0; i < 3; i++) {
+        waiting[i] = ask_later("later - 3\nabc");
+    }
+    close(waiting[1]); /* gone before its answer; one that says more than it may is closed as well */
+    assert_int_equal(send(waiting[0], "more", 4, MSG_NOSIGNAL), 4);
+    assert_true(recv(waiting[0], text, sizeof text, MSG_WAITALL) <= 0);
+    go("each");
+    assert_int_equal(recv(waiting[2], text, 5, MSG_WAITALL), 5);
+    assert_memory_equal(text, "ok 8\n", 5);
+    assert_int_equal(recv(waiting[2], &numbers[2], 8, MSG_WAITALL), 8);
+    assert_int_equal(recv(waiting[2], text, 1, MSG_WAITALL), 0);
+    close(waiting[0]);
+    close(waiting[2]);
+    waiting[0] = ask_later("later - 0\n");
+    waiting[1] = ask_later("later - 0\n");
+    go("each");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(recv(waiting[i], text, 5, MSG_WAITALL), 5);
+        assert_int_equal(recv(waiting[i], &numbers[i], 8, MSG_WAITALL), 8);
+        close(waiting[i]);
+    }
+    assert_true(numbers[0] > numbers[2] && numbers[1] > numbers[0]); /* each its own, and no number twice */
+    waiting[0] = ask_later("later - 0\n");
+    go("all");
+    assert_int_equal(recv(waiting[0], text, sizeof text, MSG_WAITALL), 5);
+    assert_memory_equal(text, "ok 0\n", 5);
+    close(waiting[0]);
+}
+
+static void an_answer_that_was_to_come_later_may_come_at_once(void **state)
+{
+    (void)state;
+    char *answer = NULL;
+    size_t size = 0;
+    assert_int_equal(cfi_control_ask(path, "now", NULL, NULL, 0, PATIENCE_MS, &answer, &size, NULL), CF_OK);
+    assert_string_equal(answer, "at once");
+    assert_int_equal(size, 7);
+    cfi_free(answer);
+}
+
 static void garbage_is_answered_and_the_connection_closed(void **state)
 {
     (void)state;
-    static const char *const garbage[] = {"\n", "status\n", "status - -1\n", "status - 01\n", "status - 99999999999999999\n",
-                                          "status  0\n", "status - 0 0\n", "\x01\x02 - 0\n", "a_very_long_operation - 0\n"};
+    static const char *const garbage[] = {
+        "\n", "status\n", "status - -1\n", "status - 01\n", "status - 99999999999999999\n", "status  0\n",
+        "status - 0 0\n", "\x01\x02 - 0\n", "a_very_long_operation - 0\n"};
     for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
         char answer[256] = "";
         const int dialled = dial();
@@ -223,6 +320,26 @@ static void a_silent_server_is_given_up(void **state)
     unlink(quiet);
 }
 
+/* A paused process accepts nobody: at some point its backlog is full, and connecting has to give up as well. */
+static void a_full_backlog_is_given_up(void **state)
+{
+    (void)state;
+    char *answer = NULL, full[64];
+    size_t size = 0;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(full, sizeof full, "%s/full", folder);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", full);
+    const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    for (int i = 0; i < 8; i++) { /* none of these may wait for ever */
+        cf_error error = {0};
+        assert_int_equal(cfi_control_ask(full, "echo", "-", NULL, 0, 20, &answer, &size, &error), CF_E_IO);
+    }
+    close(listener);
+    unlink(full);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,9 +347,12 @@ int main(void)
         cmocka_unit_test(an_error_is_told),
         cmocka_unit_test(the_socket_is_private),
         cmocka_unit_test(peers_that_hang_or_do_not_read_stall_nobody),
+        cmocka_unit_test(an_answer_may_come_later),
+        cmocka_unit_test(an_answer_that_was_to_come_later_may_come_at_once),
         cmocka_unit_test(garbage_is_answered_and_the_connection_closed),
         cmocka_unit_test(the_client_trusts_no_answer),
         cmocka_unit_test(a_silent_server_is_given_up),
+        cmocka_unit_test(a_full_backlog_is_given_up),
     };
     return cmocka_run_group_tests(tests, start, finish);
 }

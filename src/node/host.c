@@ -11,25 +11,7 @@
 #include "config/config.h"
 #include "node/hook.h"
 
-enum { LINE_SIZE = 512, KEYS_SIZE_MAX = 256, DRAIN_SECONDS_MAX = 10 };
-
-void cfi_host_log(const cfi_node_host *host, const char *format, ...)
-{
-    char line[LINE_SIZE];
-    va_list arguments;
-    int length = snprintf(line, sizeof line, "%s: ", host->options.container);
-    va_start(arguments, format);
-    vsnprintf(line + length, sizeof line - (size_t)length - 1, format, arguments);
-    va_end(arguments);
-    length = (int)strlen(line);
-    for (int i = 0; i < length; i++) {
-        line[i] = line[i] == '\n' || line[i] == '\r' ? ' ' : line[i];
-    }
-    line[length++] = '\n';
-    if (write(STDERR_FILENO, line, (size_t)length) < 0) {
-        return; /* there is nobody to tell */
-    }
-}
+enum { KEYS_SIZE_MAX = 256, DRAIN_SECONDS_MAX = 10 };
 
 cf_status cfi_host_path(const cfi_node_host *host, char *path, size_t size, const char *name, cf_error *error)
 {
@@ -70,6 +52,7 @@ static void tick(uv_timer_t *timer)
 {
     cfi_node_host *host = timer->data;
     const cfi_machine_event event = {.kind = CFI_MACHINE_TICK};
+    cfi_host_log_tick(host);
     if (host->wanted_plan != 0) {
         cfi_host_fetch_plan(host);
         return;
@@ -249,6 +232,7 @@ int cfi_host_run(cfi_node_host *host)
         uv_run(&host->loop, UV_RUN_DEFAULT);
     }
     cfi_io_wait(host->io); /* what is due is written */
+    cfi_host_log_flush(host);
     return host->exit_code;
 }
 

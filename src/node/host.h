@@ -1,4 +1,5 @@
-/* Inside a node: one container's units on one libuv loop. No globals, so that several can run on threads of one process.
+/* Inside a node: one container's units on one libuv loop. No globals, so that several can run on threads of one
+ * process.
  *
  * One thread, the loop's, but for the I/O thread behind io.h and cfi_host_stop. */
 #ifndef CFI_NODE_HOST_H
@@ -41,6 +42,14 @@ typedef struct cfi_host_counts {
     uint64_t malformed;               /* store requests that say nothing   */
     uint64_t unsent;                  /* the transport had no room         */
 } cfi_host_counts;
+
+#define CFI_HOST_LINE_SIZE 448
+#define CFI_HOST_LINES_KEPT 8
+
+typedef struct cfi_host_line {
+    char text[CFI_HOST_LINE_SIZE];
+    uint64_t repeats;                 /* since it was written */
+} cfi_host_line;
 
 typedef struct cfi_node_host {
     cfi_host_options options;
@@ -89,7 +98,15 @@ typedef struct cfi_node_host {
     uint64_t plans_started;           /* how often units were started: no two starts name requests alike */
     cfi_control_server *control;
     cfi_host_counts counts;
+    cfi_host_line lines[CFI_HOST_LINES_KEPT]; /* said last */
+    int next_line, log_ticks;
 } cfi_node_host;
+
+/* ---- log.c ---- */
+/* One line on stderr. One that is among the last few is counted, and said again with the number every 10 s. */
+void cfi_host_log(cfi_node_host *host, const char *format, ...) CFI_PRINTF(2, 3);
+void cfi_host_log_tick(cfi_node_host *host);
+void cfi_host_log_flush(cfi_node_host *host);
 
 /* ---- host.c ---- */
 /* CF_E_CANCELLED: the plan has no such container (retired). */
@@ -99,7 +116,6 @@ int cfi_host_run(cfi_node_host *host);     /* until it ends; the code to exit wi
 void cfi_host_stop(cfi_node_host *host);   /* any thread, while run() runs */
 void cfi_host_free(cfi_node_host *host);   /* NULL and half-made are fine */
 void cfi_host_end(cfi_node_host *host, int exit_code); /* the loop ends after this turn; the first code counts */
-void cfi_host_log(const cfi_node_host *host, const char *format, ...) CFI_PRINTF(2, 3); /* one line on stderr */
 cf_status cfi_host_path(const cfi_node_host *host, char *path, size_t size, const char *name, cf_error *error)
     __attribute__((warn_unused_result));
 
@@ -128,7 +144,13 @@ void cfi_host_take_plan(cfi_node_host *host, const cfi_frame *reply);  /* the an
 void cfi_host_trim(void);             /* gives back to the kernel what starting took */
 
 /* ---- status.c: the control socket's operations ---- */
-cf_status cfi_host_control(void *host, const cfi_control_line *line, const char *body, char **answer_out,
-                           size_t *size_out, cf_error *error);
+cf_status cfi_host_control(void *host, const cfi_control_request *request, char **answer_out, size_t *size_out,
+                           cf_error *error);
+
+/* ---- ask.c: questions to the network ---- */
+/* Brings them to the source's machine; *is_later: cfi_host_answer follows, or the unit goes and all get 0 bytes. */
+cf_status cfi_host_infer(cfi_node_host *host, const cfi_control_request *request, cf_error *error)
+    __attribute__((warn_unused_result));
+void cfi_host_answer(cfi_node_host *host, cfi_action *action);
 
 #endif

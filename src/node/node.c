@@ -34,7 +34,7 @@ void cfi_host_trim(void)
 
 static int report(const cfi_node_options *options, const char *text, int exit_code)
 {
-    const cfi_node_host teller = {.options = {.container = options->container}};
+    cfi_node_host teller = {.options = {.container = options->container}};
     cfi_host_log(&teller, "%s", text);
     return exit_code;
 }

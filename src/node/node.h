@@ -1,9 +1,10 @@
 /* One container's process: hosts the units that the plan puts into it, on one libuv loop.
  *
- * Performs the machines' actions against a transport, a store server (in the container that hosts the store) and one volume
- * for each unit, and brings them events: frames, finished writes (from one I/O thread), ticks.
+ * Performs the machines' actions against a transport, a store server (in the container that hosts the store) and one
+ * volume for each unit, and brings them events: frames, finished writes (from one I/O thread), ticks.
  *
- * Folder of a cluster (the working folder of every node; all names in it are short, since socket paths end at 107 bytes):
+ * Folder of a cluster (the working folder of every node; all names in it are short, since socket paths end at 107
+ * bytes):
  *   network.yaml       the resolved file
  *   plan.json          the plan that a node starts with; later ones come from the store ("plan/N")
  *   keys               CURVE keys, mode 0600, present when messaging needs them

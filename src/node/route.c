@@ -1,5 +1,5 @@
-/* Events to machines, their actions, frames in and out. A machine's frame for a neighbour in the same container waits in
- * a queue: machines never run inside one another. */
+/* Events to machines, their actions, frames in and out. A machine's frame for a neighbour in the same container waits
+ * in a queue: machines never run inside one another. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -153,7 +153,8 @@ static void perform(cfi_node_host *host, const cfi_host_unit *unit, cfi_action *
         cfi_host_log(host, "%s", action->text);
         break;
     case CFI_ACTION_ANSWER:
-        break; /* follows an INFER event, which this node brings to no machine */
+        cfi_host_answer(host, action);
+        break;
     }
 }
 

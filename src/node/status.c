@@ -237,12 +237,16 @@ static cf_status answer_replan(cfi_node_host *host, const char *text, size_t siz
     return CF_OK;
 }
 
-cf_status cfi_host_control(void *user, const cfi_control_line *line, const char *body, char **answer_out,
-                           size_t *size_out, cf_error *error)
+cf_status cfi_host_control(void *user, const cfi_control_request *request, char **answer_out, size_t *size_out,
+                           cf_error *error)
 {
     cfi_node_host *host = user;
+    const cfi_control_line *line = request->line;
+    if (strcmp(line->operation, "infer") == 0) {
+        return cfi_host_infer(host, request, error);
+    }
     if (strcmp(line->operation, "replan") == 0) {
-        return answer_replan(host, body, line->body_size, answer_out, size_out, error);
+        return answer_replan(host, request->body, line->body_size, answer_out, size_out, error);
     }
     if (strcmp(line->operation, "status") == 0) {
         return answer_status(host, answer_out, size_out, error);
@@ -253,5 +257,6 @@ cf_status cfi_host_control(void *user, const cfi_control_line *line, const char 
     if (strcmp(line->operation, "list") == 0) {
         return answer_list(host, line->argument, answer_out, size_out, error);
     }
-    return cfi_fail(error, CF_E_USAGE, "no operation '%s': a node knows status, get, list, replan", line->operation);
+    return cfi_fail(error, CF_E_USAGE, "no operation '%s': a node knows status, get, list, replan, infer",
+                    line->operation);
 }

@@ -36,7 +36,8 @@ typedef struct supervisor {
     struct sigaction old_term, old_int, old_child, old_pipe;
 } supervisor;
 
-/* A signal handler can be given nothing: the write end of the pipe, and whether to stop. One supervisor in a process. */
+/* A signal handler can be given nothing: the write end of the pipe, and whether to stop. One supervisor in a process.
+ * */
 static volatile sig_atomic_t signal_pipe = -1, is_told_to_stop = 0;
 
 static void note_signal(int number)

@@ -1,4 +1,5 @@
-/* Inside the supervisor: its loop, with what runs in a child as a parameter, so that tests can give it other children. */
+/* Inside the supervisor: its loop, with what runs in a child as a parameter, so that tests can give it other children.
+ * */
 #ifndef CFI_NODE_SUPERVISE_H
 #define CFI_NODE_SUPERVISE_H
 
@@ -44,6 +45,9 @@ typedef struct cfi_supervise_options {
 int cfi_supervise(const cfi_supervise_options *options, bool *is_child_out);
 
 /* ---- children.c ---- */
+
+/* In a child: stdout and stderr go on in the container's log from here; one that is full becomes NAME.log.1. */
+bool cfi_child_open_log(const char *container);
 
 typedef struct cfi_children {
     const cfi_supervise_options *options;

@@ -2,8 +2,9 @@
  * whole run on one machine (all of plan.json).
  *
  * A killed node is back in milliseconds: the child is forked from this process, which has loaded nothing but itself. It
- * restarts at once the first time, then after 0.1, 0.2, ... 5 s while it keeps failing quickly; after CFI_CRASH_LOOP_MAX
- * failures in a row without a step of progress it is left alone and says why (state "stopped"). Being killed by a signal
+ * restarts at once the first time, then after 0.1, 0.2, ... 5 s while it keeps failing quickly; after
+ * CFI_CRASH_LOOP_MAX failures in a row without a step of progress it is left alone and says why (state "stopped").
+ * Being killed by a signal
  * from outside is no failure of the node's and never counts towards that. Nodes die with their supervisor. */
 #ifndef CFI_NODE_SUPERVISOR_H
 #define CFI_NODE_SUPERVISOR_H

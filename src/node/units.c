@@ -223,4 +223,7 @@ void cfi_host_clear_units(cfi_node_host *host)
     host->sent_at = NULL;
     host->unit_count = 0;
     cfi_host_clear_arrivals(host);
+    if (host->control != NULL) {
+        cfi_control_server_answer_all(host->control); /* the machine that had the questions is gone */
+    }
 }

@@ -59,7 +59,8 @@ typedef struct cfi_orchestrator {
 } cfi_orchestrator;
 
 cf_status cfi_orchestrator_open(const char *name, const cfi_orchestrator_options *options,
-                                cfi_orchestrator *orchestrator_out, cf_error *error) __attribute__((warn_unused_result));
+                                cfi_orchestrator *orchestrator_out, cf_error *error)
+    __attribute__((warn_unused_result));
 void cfi_orchestrator_close(cfi_orchestrator *orchestrator);
 
 #endif

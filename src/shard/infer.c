@@ -1,6 +1,6 @@
 /* Questions to the network as it is ("what is this digit?"), beside the training and without any promise but one: the
- * answer is that of the weights of one step. They carry the step; whoever has gone on already drops them, and the source
- * puts them again. */
+ * answer is that of the weights of one step. They carry the step, and wait where they are until it comes; whoever has
+ * gone on already drops them, and the source puts them again. */
 #include "base/alloc.h"
 #include "shard/parts.h"
 

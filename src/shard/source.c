@@ -14,8 +14,9 @@ typedef struct source_item {
     int64_t step, index;
 } source_item;
 
-/* A question that waits for its answer. It is about the weights of one step; if some shard has gone on before the samples
- * reached it, they are lost, and the question is put again. */
+/* A question that waits for its answer. It is about the weights of one step: the first whose samples are not sent yet,
+ * so that nobody can have gone on before the question reaches it. What is lost is put again, each time after twice as
+ * long. */
 typedef struct source_question {
     uint64_t tag;
     uint32_t number;        /* 0: the place is free */
@@ -24,7 +25,7 @@ typedef struct source_question {
     float *samples;
 } source_question;
 
-enum { QUESTION_TICKS = 5, QUESTION_TRIES = 40 };
+enum { QUESTION_TICKS = 25, QUESTION_TRIES = 4 }; /* 7.5 s in all */
 
 typedef struct source_own {
     source_question questions[PART_QUESTIONS_MAX];
@@ -120,7 +121,8 @@ static const cfi_samples *find_samples(const cfi_machine *machine, int64_t step,
         return &dataset->train;
     }
     for (int64_t i = 0; i < micro->rows; i++) {
-        own->indices[i] = micro->is_validation ? cfi_batches_validation(&own->batches, micro->first + i) : micro->first + i;
+        const int64_t place = micro->first + i;
+        own->indices[i] = micro->is_validation ? cfi_batches_validation(&own->batches, place) : place;
     }
     return micro->is_validation ? &dataset->train : &dataset->test;
 }
@@ -132,7 +134,8 @@ static cfi_frame *make_samples(cfi_machine *machine, int64_t step, int64_t numbe
     const cfi_samples *samples = find_samples(machine, step, &micro);
     const int64_t *indices = own->indices + (micro.is_training ? micro.first : 0);
     const bool is_bytes = samples->bytes != NULL;
-    const size_t features = (size_t)machine->options.dataset->features, width = features * (is_bytes ? 1 : sizeof(float));
+    const size_t features = (size_t)machine->options.dataset->features;
+    const size_t width = features * (is_bytes ? 1 : sizeof(float));
     cfi_frame_header header = part_header(machine, CFI_FRAME_FORWARD, CFI_UNIT_ALL);
     header.flags = is_bytes ? CFI_FRAME_BYTES : CFI_FRAME_SAMPLES;
     header.step = (uint64_t)step;
@@ -202,8 +205,8 @@ static void send_item(cfi_machine *machine, source_item item, int64_t from, uint
 
 /* ---- Work ---- */
 
-/* Whether an item may be sent now: HEAD's window, a coming change of plan, the end, and early stopping, which is decided
- * by the evaluations before the step. */
+/* Whether an item may be sent now: HEAD's window, a coming change of plan, the end, and early stopping, which is
+ * decided by the evaluations before the step. */
 static bool may_send(const cfi_machine *machine, source_item item)
 {
     const source_own *own = machine->own;
@@ -266,6 +269,14 @@ static void take_done(cfi_machine *machine, const cfi_frame *frame)
 
 /* ---- Questions ---- */
 
+static int64_t question_step(const cfi_machine *machine)
+{
+    const source_own *own = machine->own;
+    int64_t step = own->next.step < part_end(machine) ? own->next.step : part_end(machine);
+    step = step < own->stop ? step : own->stop;
+    return step < machine->record.limit ? step : machine->record.limit;
+}
+
 static void put_question(cfi_machine *machine, source_question *question)
 {
     source_own *own = machine->own;
@@ -274,6 +285,7 @@ static void put_question(cfi_machine *machine, source_question *question)
     question->number = ++own->last_number == 0 ? ++own->last_number : own->last_number;
     question->ticks = 0;
     header.flags = CFI_FRAME_INFER | CFI_FRAME_SAMPLES;
+    header.step = (uint64_t)question_step(machine);
     header.micro = question->number;
     header.rows = (uint32_t)question->rows;
     header.cols = (uint32_t)features;
@@ -342,8 +354,8 @@ static void questions_tick(cfi_machine *machine)
     source_own *own = machine->own;
     for (int i = 0; i < PART_QUESTIONS_MAX; i++) {
         source_question *question = &own->questions[i];
-        if (question->number != 0 && ++question->ticks >= QUESTION_TICKS) {
-            if (++question->tries > QUESTION_TRIES) {
+        if (question->number != 0 && ++question->ticks >= (QUESTION_TICKS << question->tries)) {
+            if (++question->tries == QUESTION_TRIES) {
                 answer(machine, question, NULL, 0);
             } else {
                 put_question(machine, question);

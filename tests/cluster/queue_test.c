@@ -13,11 +13,13 @@
 #include "api/handles.h"
 #include "base/alloc.h"
 #include "engine/compute.h"
+#include "engine/engine.h"
+#include "learn/schedule.h"
 #include "plan/place.h"
 #include "shard/machine.h"
 #include "store/request.h"
 
-enum { UNITS_MAX = 300, QUEUE_MAX = 1 << 16 };
+enum { UNITS_MAX = 300, QUEUE_MAX = 1 << 16, BATCH = 32 };
 
 typedef struct letter {
     cfi_frame *frame;
@@ -37,7 +39,10 @@ typedef struct queue_cluster {
     int64_t frames;
     cfi_actions actions;
     bool has_failed;
-    uint64_t boot;
+    float *answer;      /* to the last question; NULL: none, or that there is none now */
+    size_t answer_size;
+    uint64_t answer_tag;
+    int answers;
 } queue_cluster;
 
 static void post(queue_cluster *q, cfi_frame *frame, uint32_t unit)
@@ -48,6 +53,16 @@ static void post(queue_cluster *q, cfi_frame *frame, uint32_t unit)
 }
 
 static void step(queue_cluster *q, int unit, const cfi_machine_event *event);
+
+static void take_answer(queue_cluster *q, cfi_action *action)
+{
+    cfi_free(q->answer);
+    q->answer = (float *)(void *)action->bytes;
+    q->answer_size = action->size;
+    q->answer_tag = action->tag;
+    q->answers++;
+    action->bytes = NULL;
+}
 
 static void perform(queue_cluster *q, int unit)
 {
@@ -65,6 +80,8 @@ static void perform(queue_cluster *q, int unit)
         } else if (action->kind == CFI_ACTION_FAIL) {
             print_message("%s failed: %s\n", q->cluster.units[unit].name, action->text);
             q->has_failed = true;
+        } else if (action->kind == CFI_ACTION_ANSWER) {
+            take_answer(q, &actions.items[i]);
         }
     }
     cfi_actions_fini(&actions);
@@ -132,6 +149,7 @@ static void queue_fini(queue_cluster *q)
         cfi_machine_free(q->machines[u]);
     }
     cfi_store_close(&q->store);
+    cfi_free(q->answer);
     cfi_cluster_fini(&q->cluster);
     cfi_dataset_fini(&q->dataset);
     cf_network_free(q->network);
@@ -147,15 +165,19 @@ static void tick(queue_cluster *q)
     }
 }
 
-/* Runs to the end; returns the number of ticks it took (a healthy cluster needs hardly any). */
-static int run(queue_cluster *q)
+static void start_all(queue_cluster *q)
 {
-    int ticks = 0;
     for (int u = 0; u < q->cluster.unit_count; u++) {
         if (q->machines[u] != NULL) {
             step(q, u, &(cfi_machine_event){.kind = CFI_MACHINE_START, .boot = 1});
         }
     }
+}
+
+/* Runs to the end; returns the number of ticks it took (a healthy cluster needs hardly any). */
+static int run(queue_cluster *q)
+{
+    int ticks = 0;
     for (;;) {
         cfi_machine_status status;
         while (q->first != q->last) {
@@ -183,6 +205,7 @@ static void expect_same_as_train(const char *yaml, int64_t steps)
     if (cf_train(q.network, &options, &result, &error) != CF_OK) {
         fail_msg("%s", error.text);
     }
+    start_all(&q);
     const int ticks = run(&q);
     cfi_machine_status controller, loss;
     cfi_machine_status_get(q.machines[CFI_UNIT_INDEX_CONTROLLER], &controller);
@@ -234,7 +257,8 @@ static void clipping_needs_the_norm_of_all(void **state)
 {
     (void)state;
     expect_same_as_train("name: t\nseed: 4\n" SPIRALS DENSE_NET
-                         "training: {batch: 32, clip_norm: 0.05, epochs: 2}\nplacement: {neurons_per_container: 2}\n", -1);
+                         "training: {batch: 32, clip_norm: 0.05, epochs: 2}\n"
+                         "placement: {neurons_per_container: 2}\n", -1);
 }
 
 static void dropout_masks_are_those_of_the_whole(void **state)
@@ -263,6 +287,104 @@ static void the_end_may_be_anywhere(void **state)
     }
 }
 
+/* ---- Questions ---- */
+
+/* Puts a question and lets the cluster go on until it is answered. */
+static void ask(queue_cluster *q, const float *samples, int64_t rows, uint64_t tag)
+{
+    const int before = q->answers;
+    step(q, CFI_UNIT_INDEX_SOURCE, &(cfi_machine_event){.kind = CFI_MACHINE_INFER, .samples = samples, .rows = rows,
+                                                        .tag = tag});
+    for (int ticks = 0; q->answers == before && ticks < 1000; ticks++) {
+        while (q->first != q->last && q->answers == before) {
+            deliver(q);
+        }
+        if (q->answers == before) {
+            tick(q);
+        }
+    }
+    assert_int_equal(q->answers, before + 1);
+    assert_true(q->answer_tag == tag);
+}
+
+/* The engine after `steps` steps at a constant rate, as train makes them; its network has nothing that another thing
+ * than the step decides. */
+static cfi_engine *train_engine(const queue_cluster *q, int64_t steps)
+{
+    const cfi_training_settings *training = &q->network->settings.training;
+    const cfi_engine_options options = {.graph = &q->network->graph, .training = training, .dataset = &q->dataset,
+                                        .seed = q->network->settings.seed, .batch_max = training->batch, .threads = 1};
+    int64_t indices[BATCH];
+    cfi_batches batches;
+    cfi_engine *engine = NULL;
+    cfi_step_result result;
+    assert_int_equal(training->batch, BATCH);
+    assert_int_equal(cfi_engine_new(&options, &engine, NULL), CF_OK);
+    assert_int_equal(cfi_batches_init(&batches, q->network->settings.seed, q->dataset.train.count,
+                                      q->cluster.work.validation_count, BATCH, false, NULL), CF_OK);
+    for (int64_t s = 0; s < steps; s++) {
+        const int64_t rows = cfi_batches_step(&batches, s, indices);
+        const float rate = cfi_schedule_rate(training, batches.steps_per_epoch, s);
+        assert_int_equal(cfi_engine_step(engine, s, indices, rows, rate, &result, NULL), CF_OK);
+    }
+    return engine;
+}
+
+/* Which step's weights gave the answer; -1: none up to `end`. */
+static int64_t find_step(const queue_cluster *q, const float *samples, int64_t rows, int64_t end)
+{
+    float expected[BATCH * 3];
+    int64_t found = -1;
+    for (int64_t step_number = 0; found < 0 && step_number <= end; step_number++) {
+        cfi_engine *engine = train_engine(q, step_number);
+        assert_int_equal(cfi_engine_predict(engine, samples, rows, expected, NULL), CF_OK);
+        found = memcmp(expected, q->answer, (size_t)rows * 3 * sizeof(float)) == 0 ? step_number : -1;
+        cfi_engine_free(engine);
+    }
+    return found;
+}
+
+static void questions_get_the_bits_of_the_engine(void **state)
+{
+    (void)state;
+    enum { STEPS = 48 };
+    queue_cluster q;
+    queue_init(&q, "name: t\nseed: 3\n" SPIRALS DENSE_NET
+                   "training: {batch: 32, epochs: 9}\nplacement: {neurons_per_container: 2}\n", STEPS);
+    const float *samples = q.dataset.train.floats;
+    ask(&q, samples, 4, 1);
+    assert_null(q.answer); /* it has not started: no answer now */
+    start_all(&q);
+    int64_t before = 0;
+    for (uint64_t tag = 2; tag < 12; tag++) {
+        cfi_machine_status status;
+        for (int i = 0; i < 100 && q.first != q.last; i++) {
+            deliver(&q);
+        }
+        cfi_machine_status_get(q.machines[CFI_UNIT_INDEX_SOURCE], &status);
+        const int64_t rows = (int64_t)tag % 3 == 0 ? BATCH : (int64_t)tag % 5 + 1;
+        ask(&q, samples, rows, tag);
+        if (q.answer == NULL) {
+            assert_string_not_equal(status.phase, "run");
+            continue;
+        }
+        assert_int_equal(q.answer_size, (size_t)rows * 3 * sizeof(float));
+        const int64_t at = find_step(&q, samples, rows, STEPS);
+        print_message("%lld rows: W[%lld], source at %lld\n", (long long)rows, (long long)at, (long long)status.step);
+        assert_in_range(at, before, STEPS);
+        before = at;
+    }
+    assert_true(before > 0);
+    (void)run(&q);
+    ask(&q, samples, BATCH, 99);
+    assert_int_equal(find_step(&q, samples, BATCH, STEPS), STEPS);
+    ask(&q, samples, 0, 100);
+    assert_null(q.answer);
+    ask(&q, samples, BATCH + 1, 101);
+    assert_null(q.answer);
+    queue_fini(&q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +395,7 @@ int main(void)
         cmocka_unit_test(dropout_masks_are_those_of_the_whole),
         cmocka_unit_test(early_stopping_ends_at_the_same_step),
         cmocka_unit_test(the_end_may_be_anywhere),
+        cmocka_unit_test(questions_get_the_bits_of_the_engine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

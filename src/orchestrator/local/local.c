@@ -21,6 +21,7 @@
 
 #define SOCKET_NAME_MAX 90          /* bytes of "s/NAME", well below what an address holds */
 #define POLL_NS 5000000L
+#define LIST_TRIES 200              /* with POLL_NS between them */
 #define PATIENCE_NS 15000000000u    /* for an orderly stop; then by SIGKILL */
 #define PORT_DEFAULT 24100
 
@@ -104,12 +105,22 @@ static cf_status local_list(void *self, cfi_container_report **reports_out, int 
 {
     const cfi_local *local = self;
     cfi_local_process supervisor;
-    if (!cfi_local_supervisor(local, &supervisor)) {
+    cf_status status = CF_E_NOT_FOUND;
+    bool is_running = cfi_local_supervisor(local, &supervisor);
+    /* One that begins or ends lives a moment without its socket. */
+    for (int i = 0; i < LIST_TRIES && is_running && status == CF_E_NOT_FOUND; i++) {
+        status = list_of_supervisor(local, reports_out, count_out, error);
+        if (status != CF_OK) {
+            pause_shortly();
+            is_running = cfi_local_process_lives(&supervisor);
+        }
+    }
+    if (!is_running) {
         *reports_out = NULL;
         *count_out = 0;
         return CF_OK;
     }
-    return list_of_supervisor(local, reports_out, count_out, error);
+    return status;
 }
 
 static cf_status local_ask(void *self, const char *container, const char *operation, const char *argument,
