@@ -20,8 +20,10 @@ static const double seed_end = 9007199254740992.0; /* 2^53: every whole number b
 static cf_status fail_part(const char *part, const char *problem, cf_error *error)
 {
     char quote[CFI_QUOTE_SIZE];
-    return cfi_fail(error, CF_E_USAGE, FAULTS_VARIABLE ": '%s' %s (as in: drop=0.05,duplicate=0.05,reorder=0.05,"
-                                       "delay=0.01,delay_calls=64,corrupt=0.001,seed=7)", cfi_quote(part, quote), problem);
+    return cfi_fail(error, CF_E_USAGE,
+                    FAULTS_VARIABLE ": '%s' %s (as in: drop=0.05,duplicate=0.05,reorder=0.05,delay=0.01,delay_calls=64,"
+                                    "corrupt=0.001,seed=7)",
+                    cfi_quote(part, quote), problem);
 }
 
 static cf_status take_whole(const char *part, double value, double end, uint64_t *number_out, cf_error *error)

@@ -4,8 +4,8 @@
 
 #include "transport/transport.h"
 
-/* "drop=0.05,duplicate=0.05,seed=7": the text of CUTTLEFISH_FAULTS. The seed is mixed with the container's name, so that
- * no two containers meet the same faults. CF_E_USAGE: the text says what is wrong with which part. */
+/* "drop=0.05,duplicate=0.05,seed=7": the text of CUTTLEFISH_FAULTS. The seed is mixed with the container's name, so
+ * that no two containers meet the same faults. CF_E_USAGE: the text says what is wrong with which part. */
 cf_status cfi_hook_parse_faults(const char *text, const char *container, cfi_fault_options *options_out,
                                 cf_error *error) __attribute__((warn_unused_result));
 

@@ -174,7 +174,8 @@ static cf_status open_transport(cfi_node_host *host, cf_error *error)
     cfi_transport_options options = {.endpoint = endpoint};
     CFI_TRY(read_keys(host, &options.keys, error));
     if (strncmp(endpoint, "tcp://", strlen("tcp://")) == 0 && !options.keys.present) {
-        return cfi_fail(error, CF_E_NOT_FOUND, "the run's keys are missing (start the run anew): tcp is always encrypted");
+        return cfi_fail(error, CF_E_NOT_FOUND,
+                        "the run's keys are missing (start the run anew): tcp is always encrypted");
     }
     const cf_status status = cfi_transport_open(name, &options, &host->transport, error);
     memset(&options.keys, 0, sizeof options.keys);

@@ -43,11 +43,9 @@ static void ignore_problem(void *user, cfi_mark mark, const char *path, const ch
     print_error("%s: %s\n", path, text);
 }
 
-static void read_network(fixture *f)
+static void read_network(fixture *f, const char *file, const char *cut)
 {
-    const char *file = CF_SOURCE_DIR "/examples/xor/xor.yaml";
-    static const char *const sets[] = {"placement={neurons_per_container: 1}"};
-    const cfi_config_sources sources = {.files = &file, .file_count = 1, .sets = sets, .set_count = 1};
+    const cfi_config_sources sources = {.files = &file, .file_count = 1, .sets = &cut, .set_count = 1};
     cfi_problems problems = {0};
     cf_error error = {0};
     int64_t shape[3], classes = 0;
@@ -76,12 +74,14 @@ static void make_cluster(fixture *f, const char *scheme, int64_t steps)
     const cfi_cluster_options options = {.settings = &f->settings, .graph = &f->graph,
                                          .train_count = f->dataset.train.count, .test_count = f->dataset.test.count,
                                          .steps = steps};
-    strcpy(f->folder, "/tmp/cf-nodes-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    if (f->folder[0] == '\0') {
+        strcpy(f->folder, "/tmp/cf-nodes-XXXXXX");
+        assert_non_null(mkdtemp(f->folder));
+    }
     if (cfi_cluster_plan(&options, &f->cluster, &error) != CF_OK) {
         fail_msg("%s", error.text);
     }
-    assert_in_range(f->cluster.container_count, 11, NODES_MAX);
+    assert_in_range(f->cluster.container_count, 8, NODES_MAX); /* several shards, beside the four other units */
     f->cluster.run[0] = 17;
     f->cluster.run[1] = (uint64_t)getpid();
     f->cluster.digest = 4711;
@@ -101,7 +101,76 @@ static int setup(void **state)
 {
     fixture *f = cfi_calloc(1, sizeof *f);
     assert_non_null(f);
-    read_network(f);
+    read_network(f, CF_SOURCE_DIR "/examples/xor/xor.yaml", "placement.neurons_per_container=1");
+    *state = f;
+    return 0;
+}
+
+/* Images of SIDE by SIDE, a bright quarter for each label, and their labels, in the format of MNIST. */
+static void write_pictures(const char *folder, const char *name, int count)
+{
+    enum { SIDE = 12, LABELS = 4 };
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s-images", folder, name);
+    FILE *images = fopen(path, "wbe");
+    snprintf(path, sizeof path, "%s/%s-labels", folder, name);
+    FILE *labels = fopen(path, "wbe");
+    assert_true(images != NULL && labels != NULL);
+    const unsigned char image_head[16] = {0, 0, 8, 3, 0, 0, (unsigned char)(count >> 8), (unsigned char)count,
+                                          0, 0, 0, SIDE, 0, 0, 0, SIDE};
+    const unsigned char label_head[8] = {0, 0, 8, 1, 0, 0, (unsigned char)(count >> 8), (unsigned char)count};
+    fwrite(image_head, 1, sizeof image_head, images);
+    fwrite(label_head, 1, sizeof label_head, labels);
+    for (int i = 0; i < count; i++) {
+        const int label = i * 7 % LABELS;
+        fputc(label, labels);
+        for (int p = 0; p < SIDE * SIDE; p++) {
+            const int quarter = p % SIDE / (SIDE / 2) + 2 * (p / SIDE / (SIDE / 2));
+            fputc((i * 31 + p * 17) % 90 + (quarter == label ? 120 : 0), images);
+        }
+    }
+    assert_true(fclose(images) == 0 && fclose(labels) == 0);
+}
+
+static const char pictures_network[] =
+    "name: pictures\nseed: 2\n"
+    "data:\n  idx: {train_images: train-images, train_labels: train-labels,\n"
+    "        test_images: test-images, test_labels: test-labels}\n"
+    "network:\n  layers:\n"
+    "    - conv2d: {name: conv1, filters: 3, kernel: 3, padding: same, activation: relu}\n"
+    "    - max_pool: {size: 2}\n"
+    "    - conv2d: {name: conv2, filters: 6, kernel: 3, padding: valid, activation: relu}\n"
+    "    - avg_pool: {size: 2}\n    - flatten\n"
+    "    - dense: {name: dense1, units: 10, activation: relu}\n    - dense: {name: output, units: 4}\n"
+    "  loss: softmax_cross_entropy\n"
+    "training: {epochs: 20, batch: 32, sample_grain: 8, micro_batches: 2, clip_norm: 0.5, optimizer: {adam: {}}}\n";
+
+static int setup_pictures(void **state)
+{
+    char path[128], command[128];
+    fixture *f = cfi_calloc(1, sizeof *f);
+    assert_non_null(f);
+    strcpy(f->folder, "/tmp/cf-pictures-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    write_pictures(f->folder, "train", 320);
+    write_pictures(f->folder, "test", 80);
+    write_file(f, "network.yaml", pictures_network);
+    snprintf(path, sizeof path, "%s/network.yaml", f->folder);
+    read_network(f, path, "placement.neurons_per_container={conv1: 1, conv2: 2, dense1: 5, output: all}");
+    snprintf(command, sizeof command, "rm '%s/network.yaml'", f->folder);
+    *state = f;
+    return system(command);
+}
+
+static int setup_nielsen(void **state)
+{
+    const char *data = getenv("CUTTLEFISH_DATA");
+    fixture *f = NULL;
+    if (data != NULL && data[0] != '\0') {
+        f = cfi_calloc(1, sizeof *f);
+        assert_non_null(f);
+        read_network(f, CF_SOURCE_DIR "/examples/mnist/nielsen.yaml", "placement.neurons_per_container=4");
+    }
     *state = f;
     return 0;
 }
@@ -110,6 +179,9 @@ static int teardown(void **state)
 {
     fixture *f = *state;
     char command[128];
+    if (f == NULL) {
+        return 0;
+    }
     snprintf(command, sizeof command, "rm -rf '%s'", f->folder);
     cfi_cluster_fini(&f->cluster);
     cfi_dataset_fini(&f->dataset);
@@ -174,15 +246,14 @@ static void *run_host(void *host)
     return (void *)(intptr_t)cfi_host_run(host);
 }
 
-static void threads_over_inproc_give_the_chain_of_train(void **state)
+static void train_by_threads(fixture *f, int64_t steps)
 {
-    fixture *f = *state;
     cfi_node_host *hosts[NODES_MAX] = {NULL};
     pthread_t threads[NODES_MAX];
     char chain[CFI_HASH_TEXT_SIZE] = "";
     cf_error error = {0};
     signal(SIGPIPE, SIG_IGN);
-    make_cluster(f, "inproc://", STEPS);
+    make_cluster(f, "inproc://", steps);
     for (int c = 0; c < f->cluster.container_count; c++) {
         const cfi_host_options options = {.folder = f->folder, .container = f->cluster.containers[c].name,
                                           .compute = &f->compute, .boot = 1000u * (unsigned)(c + 1), .store = "memory"};
@@ -203,7 +274,25 @@ static void threads_over_inproc_give_the_chain_of_train(void **state)
     for (int c = 0; c < f->cluster.container_count; c++) {
         cfi_host_free(hosts[c]);
     }
-    check_chain(f, chain, STEPS);
+    check_chain(f, chain, steps);
+}
+
+static void threads_over_inproc_give_the_chain_of_train(void **state)
+{
+    train_by_threads(*state, STEPS);
+}
+
+static void convolutions_cut_by_channel_give_the_chain_of_train(void **state)
+{
+    train_by_threads(*state, STEPS / 2);
+}
+
+static void mnist_by_threads_gives_the_chain_of_train(void **state)
+{
+    if (*state == NULL) {
+        skip();
+    }
+    train_by_threads(*state, STEPS / 2);
 }
 
 static pid_t start_supervisor(const fixture *f)
@@ -364,6 +453,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(threads_over_inproc_give_the_chain_of_train, setup, teardown),
+        cmocka_unit_test_setup_teardown(convolutions_cut_by_channel_give_the_chain_of_train, setup_pictures, teardown),
+        cmocka_unit_test_setup_teardown(mnist_by_threads_gives_the_chain_of_train, setup_nielsen, teardown),
         cmocka_unit_test_setup_teardown(killed_processes_over_unix_sockets_give_the_chain_of_train, setup, teardown),
         cmocka_unit_test_setup_teardown(frames_of_strangers_are_dropped_and_counted, setup, teardown),
     };

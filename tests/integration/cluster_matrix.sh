@@ -1,6 +1,6 @@
 #!/bin/sh
-# However a network is cut and whatever carries and keeps it: the result of `train`, to the bit, in every field. Prints a
-# table. Some rows by default; CF_MATRIX=full in the environment runs all.
+# However a network is cut and whatever carries and keeps it: the result of `train`, to the bit, in every field.
+# Prints a table. Some rows by default; CF_MATRIX=full in the environment runs all.
 . "$(dirname "$0")/lib.sh"
 trap '"$CUTTLEFISH" down "$file" --run cluster >/dev/null 2>&1; rm -rf "$WORK"' EXIT
 write_rings
@@ -60,8 +60,8 @@ set_words() { # set_words KEY=VALUE...: as options, in $words
     done
 }
 
-# row FILE STEPS NETWORK CUT REST: NETWORK and REST are lists of KEY=VALUE; NETWORK's decide the weights. STEPS 'all': to
-# the end of training.
+# row FILE STEPS NETWORK CUT REST: NETWORK and REST are lists of KEY=VALUE; NETWORK's decide the weights. STEPS 'all':
+# to the end of training. CUT: neurons per container, or LAYER:NUMBER for some layers, joined by commas.
 row() {
     file=$1 cut=$4 limit="--steps $2"
     [ "$2" != all ] || limit=""
@@ -74,7 +74,12 @@ row() {
         figures >"$known"
         rm -rf single
     fi
-    set_words "placement.neurons_per_container=$cut" ${5:-}
+    key=placement.neurons_per_container
+    case $cut in
+    *:*) cuts=$key.$(printf '%s' "$cut" | sed "s/:/=/g; s/,/ $key./g") ;;
+    *) cuts=$key=$cut ;;
+    esac
+    set_words $cuts ${5:-}
     options="$network $words --run cluster $limit"
     [ -z "$faults" ] || export CUTTLEFISH_FAULTS="$faults"
     begin=$(date +%s%N) count=0
@@ -99,7 +104,7 @@ row() {
         tail -n 3 cluster/cluster/logs/*.log
         "$CUTTLEFISH" status "$file" --run cluster
     fi
-    printf '%-11s %-5s %-66s %-9s %-44s %4s %7s ms  %s\n' "$(basename "$file" .yaml)" "$2" "${3:--}" "$cut" \
+    printf '%-11s %-5s %-66s %-19s %-44s %4s %7s ms  %s\n' "$(basename "$file" .yaml)" "$2" "${3:--}" "$cut" \
         "${5:--}${faults:+ faults}${scales:+ scale $scales}" "$containers" "$ms" "$same"
     run down "$file" --run cluster
     expect_code 0
@@ -132,7 +137,7 @@ small_rows() { # without MNIST
 quick_rows() {
     row "$MNIST/nielsen.yaml" 100 "" 1
     row "$MNIST/nielsen.yaml" 100 "" 16 "store=memory"
-    row "$MNIST/lenet.yaml" 20 "" 5
+    row "$MNIST/lenet.yaml" 20 "" conv1:2,conv2:5
     row "$MNIST/mlp-512.yaml" 20 "" 256
     faults=$FAULTS
     row "$MNIST/nielsen.yaml" 50 "" 5
@@ -150,11 +155,12 @@ cut_rows() {
     done
     tcp
     row "$MNIST/mlp-512.yaml" 100 "" 128 "$extra store=memory"
-    for cut in 1 2 5 16 all; do
+    for cut in conv1:1,conv2:1,output:1 conv1:2,conv2:2 conv1:5,conv2:5 conv1:4,dense1:32 \
+        dense1:32,dense2:32 all; do
         row "$MNIST/lenet.yaml" 60 "" $cut
     done
     tcp
-    row "$MNIST/lenet.yaml" 60 "" 5 "$extra store=memory"
+    row "$MNIST/lenet.yaml" 60 "" conv1:3,conv2:5 "$extra store=memory"
 }
 
 micro_rows() {
@@ -162,9 +168,9 @@ micro_rows() {
     for micro in 1 2 4; do
         row "$MNIST/nielsen.yaml" 100 "$SIZE" 5 "training.micro_batches=$micro"
         row "$MNIST/mlp-512.yaml" 50 "$SIZE" 128 "training.micro_batches=$micro"
-        row "$MNIST/lenet.yaml" 50 "$SIZE" 5 "training.micro_batches=$micro"
+        row "$MNIST/lenet.yaml" 50 "$SIZE" conv1:2,conv2:5 "training.micro_batches=$micro"
         faults=$FAULTS
-        row "$MNIST/lenet.yaml" 20 "$SIZE" 5 "training.micro_batches=$micro"
+        row "$MNIST/lenet.yaml" 20 "$SIZE" conv1:2,conv2:5 "training.micro_batches=$micro"
     done
 }
 
@@ -176,9 +182,9 @@ state_rows() { # optimizers with state, clipping, early stopping
     done
     row "$MNIST/nielsen.yaml" 200 "training.clip_norm=0.1" 5
     row "$MNIST/mlp-512.yaml" 50 "training.clip_norm=0.5" 128
-    row "$MNIST/lenet.yaml" 50 "training.clip_norm=0.5" 5 "store=memory"
-    row "$MNIST/nielsen.yaml" all \
-        "data.validation=5000 training.batch=1000 training.epochs=9 training.early_stopping.patience=1 training.optimizer.sgd.rate=80" 5
+    row "$MNIST/lenet.yaml" 50 "training.clip_norm=0.5" conv1:2,conv2:5 "store=memory"
+    STOP="training.epochs=9 training.early_stopping.patience=1 training.optimizer.sgd.rate=80"
+    row "$MNIST/nielsen.yaml" all "data.validation=5000 training.batch=1000 $STOP" 5
     faults=$FAULTS
     row "$MNIST/nielsen.yaml" 50 "training.clip_norm=0.1 training.optimizer.adam.rate=0.003" 5
 }
@@ -198,7 +204,7 @@ trouble_rows() {
     row "$MNIST/mlp-512.yaml" 30 "" 128
     tcp
     faults=$FAULTS
-    row "$MNIST/lenet.yaml" 30 "" 5 "$extra"
+    row "$MNIST/lenet.yaml" 30 "" conv1:2,conv2:5 "$extra"
 }
 
 scale_rows() {
@@ -216,7 +222,7 @@ scale_rows() {
 }
 
 write_pictures
-printf '%-11s %-5s %-66s %-9s %-44s %4s %7s\n' network steps "settings that decide the weights" "cut every" \
+printf '%-11s %-5s %-66s %-19s %-44s %4s %7s\n' network steps "settings that decide the weights" "cut every" \
     "settings that do not" n time
 small_rows
 if [ -n "${CUTTLEFISH_DATA:-}" ] && [ "$full" = full ]; then

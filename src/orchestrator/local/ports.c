@@ -47,8 +47,8 @@ static cf_status check_port(const cfi_container *container, int64_t port, cf_err
     const int number = try_port(port);
     return number == 0 ? CF_OK
                        : cfi_fail_errno(error, CF_E_IO, number,
-                                        "messaging: port %" PRId64 " of 127.0.0.1, for container %s, cannot be had (stop "
-                                        "who holds it, or begin with another messaging.zeromq.port)",
+                                        "messaging: port %" PRId64 " of 127.0.0.1, for container %s, cannot be had "
+                                        "(stop who holds it, or begin with another messaging.zeromq.port)",
                                         port, container->name);
 }
 
