@@ -2,11 +2,12 @@
 """The cluster's speed and memory on this machine, in one run: step rates for several cuts, fault tolerance on against
 off, and PyTorch's DistributedDataParallel beside it.
 
-    benchmarks/cluster.py [--command build/release/cuttlefish] [--python build/peers/bin/python] [--rounds 3] [--json FILE]
+    benchmarks/cluster.py [--command build/release/cuttlefish] [--python build/peers/bin/python]
+                          [--rounds 3] [--json FILE]
 
-Each case is `cuttlefish up --wait --steps N` in a folder of its own. Its rate is taken between the first and the last HEAD
-that `status` shows while it trains, so that starting and ending do not count. Rounds are interleaved; medians are shown.
-Without --python the peer is left out.
+Each case is `cuttlefish up --wait --steps N` in a folder of its own. Its rate is taken between the first and the last
+HEAD that `status` shows while it trains, so that starting and ending do not count. Rounds are interleaved; medians are
+shown. Without --python the peer is left out.
 """
 
 import argparse
@@ -19,15 +20,17 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+HALVES = "placement.neurons_per_container={hidden1: 256, hidden2: 256, output: 10}"
 CASES = (  # name, file, settings, steps
     ("nielsen b10, neuron per process", "nielsen", ["placement.neurons_per_container=1"], 3000),
     ("nielsen b128, neuron per process", "nielsen", ["placement.neurons_per_container=1", "training.batch=128"], 2000),
     ("nielsen b10, layer per process", "nielsen", ["placement.neurons_per_container=all"], 20000),
     ("nielsen b128, layer per process", "nielsen", ["placement.neurons_per_container=all", "training.batch=128"], 10000),
-    ("mlp-512 b128, 2 shards a layer", "mlp-512", ["placement.neurons_per_container={hidden1: 256, hidden2: 256, output: 10}"],
-     1500),
-    ("mlp-512 b128, 2 shards a layer, HEAD every 64 steps", "mlp-512",
-     ["placement.neurons_per_container={hidden1: 256, hidden2: 256, output: 10}", "persist_every=64"], 1500),
+    ("mlp-512 b128, 2 shards a layer", "mlp-512", [HALVES], 1500),
+    ("mlp-512 b128, 2 shards a layer, HEAD every 512 steps", "mlp-512", [HALVES, "persist_every=512"], 1500),
+    ("mlp-512 b128, 2 processes", "mlp-512", ["--containers=2"], 1500),
+    ("nielsen b10, neuron per process, HEAD every 512 steps", "nielsen",
+     ["placement.neurons_per_container=1", "persist_every=512"], 3000),
 )
 
 
@@ -35,13 +38,16 @@ def command_line(options, folder, case, verb, *more):
     _, file, sets, _ = case
     line = [options.command, verb, str(ROOT / "examples" / "mnist" / f"{file}.yaml"), "--run", str(folder / "run")]
     for setting in sets:
-        line += ["--set", setting]
+        if not setting.startswith("--"):
+            line += ["--set", setting]
+        elif verb == "up":
+            line.append(setting)
     return line + list(more)
 
 
 def status(options, folder, case):
-    found = subprocess.run(command_line(options, folder, case, "status", "--json"), capture_output=True, text=True,
-                           check=False)
+    line = command_line(options, folder, case, "status", "--json")
+    found = subprocess.run(line, capture_output=True, text=True, check=False)
     return json.loads(found.stdout) if found.returncode == 0 and found.stdout else {}
 
 
@@ -73,7 +79,8 @@ def measure(options, case):
         subprocess.run(command_line(options, folder, case, "down"), capture_output=True, check=False)
         if process.returncode != 0:
             raise SystemExit(f"{case[0]}: {err.strip()}")
-        return {"steps_per_second": rate, "pss_bytes": memory, "chain": json.loads(out.strip().splitlines()[-1])["chain"]}
+        result = json.loads(out.strip().splitlines()[-1])
+        return {"steps_per_second": rate, "pss_bytes": memory, "chain": result["chain"]}
 
 
 def measure_peer(options):

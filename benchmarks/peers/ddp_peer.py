@@ -1,4 +1,4 @@
-"""PyTorch DistributedDataParallel over gloo: 784-512-512-10 in two processes of one thread, a batch of 128 between them.
+"""PyTorch DistributedDataParallel over gloo: 784-512-512-10, two processes of one thread, a batch of 128 between them.
 
     ddp_peer.py SECONDS      prints one JSON line: {"steps", "seconds", "samples_per_second"}
 """

@@ -300,7 +300,8 @@ typedef struct cf_up_options {
 
 /* Makes the network run, or run again after whatever ended it: returns when all containers do. Where there is a cluster
  * its plan counts, and `containers` is not looked at (see cf_cluster_scale). options may be NULL. CF_E_CONFIG: the
- * cluster there is of another file, data set, seed or number of steps; CF_E_IO names the container that will not run. */
+ * cluster there is of another file, data set, seed or number of steps; CF_E_IO names the container that will not run.
+ * */
 CF_API CF_MUST_USE cf_status cf_cluster_up(cf_cluster *cluster, const cf_up_options *options, cf_error *error);
 
 /* Follows the training until it has ended, then writes weights and result into the run folder as cf_train does (predict
@@ -338,9 +339,9 @@ CF_API CF_MUST_USE cf_status cf_cluster_get_status(cf_cluster *cluster, cf_clust
 CF_API void cf_cluster_status_free(cf_cluster_status *status);
 
 /* What the running network says, also while it trains: then its weights are those of some step in the middle of it, of
- * one and the same step for up to training.batch inputs in a row. As cf_model_predict otherwise; a finished network gives
- * the bits of its checkpoint. CF_E_NOT_FOUND: nothing runs. CF_E_IO: no answer now (it starts, is cut anew, or a container
- * is being started again), which may be otherwise the next moment; outputs may hold a part. */
+ * one and the same step for up to training.batch inputs in a row. As cf_model_predict otherwise; a finished network
+ * gives the bits of its checkpoint. CF_E_NOT_FOUND: nothing runs. CF_E_IO: no answer now (it starts, is cut anew, or a
+ * container is being started again), which may be otherwise the next moment; outputs may hold a part. */
 CF_API CF_MUST_USE cf_status cf_cluster_predict(cf_cluster *cluster, const float *inputs, int64_t count, float *outputs,
                                                 cf_error *error);
 
@@ -438,7 +439,8 @@ CF_API CF_MUST_USE cf_status cf_data_get(const char *name, const char *folder,
 CF_API CF_MUST_USE cf_status cf_data_read_input(const char *path, int64_t height, int64_t width, float *values,
                                                 int64_t count, cf_error *error);
 
-/* ---- Simulation: a whole cluster in one thread, with virtual time and faults from a seed -------------------------- */
+/* ---- Simulation: a whole cluster in one thread, with virtual time and faults from a seed --------------------------
+ * */
 
 #define CF_SIMULATE_FAULTS_MAX 32
 
@@ -471,8 +473,9 @@ typedef struct cf_simulate_result {
     char chain[33];             /* of `train` after that many steps: what all runs came to */
 } cf_simulate_result;
 
-/* Runs seeds until one asks to stop. Broken promises are in the result, not an error. Errors: CF_E_USAGE, CF_E_NOT_FOUND
- * (data), CF_E_UNSUPPORTED (the network cannot be cut), CF_E_MEMORY, CF_E_NUMERIC, CF_E_CANCELLED (result_out is filled). */
+/* Runs seeds until one asks to stop. Broken promises are in the result, not an error. Errors: CF_E_USAGE,
+ * CF_E_NOT_FOUND (data), CF_E_UNSUPPORTED (the network cannot be cut), CF_E_MEMORY, CF_E_NUMERIC, CF_E_CANCELLED
+ * (result_out is filled). */
 CF_API CF_MUST_USE cf_status cf_simulate(const cf_network *network, const cf_simulate_options *options,
                                          cf_simulate_result *result_out, cf_error *error);
 CF_API const char *cf_simulate_fault_name(int kind); /* "crash", ...; NULL from the number of kinds on */

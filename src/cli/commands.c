@@ -28,13 +28,13 @@ const cli_command cli_commands[] = {
     {"data batches", "FILE", "the sample indices of each training step", NULL, cli_data_batches_options, true, 1, 1,
      cli_data_batches},
     {"simulate", "FILE", "a whole cluster in one thread, with faults from a seed",
-     "Runs the network as a cluster with virtual time, network, disks and crashes, one run for each seed, and checks all\n"
-     "along that the weights are those of train. A seed that fails is printed; --seed N --trace shows what it did.",
+     "Runs the network as a cluster with virtual time, network, disks and crashes, one run for each seed, and checks\n"
+     "all along that the weights are those of train. A seed that fails is printed; --seed N --trace shows what it did.",
      cli_simulate_options, true, 1, 1, cli_simulate},
     {"version", "", "print the version", NULL, NULL, false, 0, 0, cli_version},
     {"help", "[COMMAND]", "print this, or one command's help", NULL, NULL, false, 0, 2, cli_help},
     {"up", "FILE", "train by containers; goes on after whatever ended it",
-     "Returns when all containers run (see them with: cuttlefish status FILE), or with --wait when training has ended.\n"
+     "Returns when all containers run (see them with: cuttlefish status FILE), or with --wait when training ends.\n"
      "Ctrl-C during --wait stops the waiting; the cluster runs on.",
      cli_up_options, true, 1, 1, cli_up},
     {"status", "FILE", "what runs where, and who waits for whom", NULL, cli_status_options, true, 1, 1, cli_status},

@@ -41,7 +41,8 @@ static void print_options(FILE *stream, const cli_option *options)
 void cli_command_help_print(FILE *stream, const cli_command *command)
 {
     fprintf(stream, "usage: cuttlefish %s%s%s [OPTIONS]\n\n%s\n", command->name,
-            command->operands[0] != '\0' ? " " : "", command->operands, command->summary != NULL ? command->summary : "for the command's own use");
+            command->operands[0] != '\0' ? " " : "", command->operands,
+            command->summary != NULL ? command->summary : "for the command's own use");
     if (command->run == NULL) {
         fputs("\nNot available yet in this version.\n", stream);
         return;

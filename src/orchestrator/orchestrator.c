@@ -23,7 +23,8 @@ cf_status cfi_orchestrator_open(const char *name, const cfi_orchestrator_options
 {
     const cfi_orchestrator_ops *ops = find(name);
     if (ops == NULL) {
-        return cfi_fail(error, CF_E_UNSUPPORTED, "deploy: '%s' is not available yet in this version (use: local)", name);
+        return cfi_fail(error, CF_E_UNSUPPORTED, "deploy: '%s' is not available yet in this version (use: local)",
+                        name);
     }
     void *self = cfi_calloc(1, ops->size);
     if (self == NULL) {

@@ -1,8 +1,8 @@
 /* The contract of a shard's arithmetic: what the state machines call to compute. engine/native implements it; the
  * machines get it handed down, since engine is a later room.
  *
- * Everything here is a pure function of what it was given: no clock, no file, no data order. Calls run to their end in the
- * calling thread. One thread at a time for one object; different objects are independent. After the `new` functions
+ * Everything here is a pure function of what it was given: no clock, no file, no data order. Calls run to their end in
+ * the calling thread. One thread at a time for one object; different objects are independent. After the `new` functions
  * nothing is allocated.
  *
  * Slots. A shard holds the activations of a whole batch, in as many slots as the batch has micro-batches: slot m holds
@@ -60,8 +60,9 @@ typedef struct cfi_compute_ops {
     /* outputs ((end-begin)*outputs_per_neuron, rows). step names the dropout masks; is_training false: no dropout.
      * In a training slot samples count from slot*micro_rows. */
     void (*forward)(void *shard, int64_t step, int slot, int64_t rows, bool is_training, float *outputs);
-    /* Takes the gradient by this shard's outputs, joined by the tree over `leaf_count` leaves (pieces tile 0..leaf_count
-     * in ascending order), and carries it back to the sums of the neurons. After forward of the same slot. */
+    /* Takes the gradient by this shard's outputs, joined by the tree over `leaf_count` leaves (pieces tile
+     * 0..leaf_count in ascending order), and carries it back to the sums of the neurons. After forward of the same
+     * slot. */
     void (*backward)(void *shard, int slot, int64_t rows, const cfi_gradient_piece *pieces, int piece_count,
                      int64_t leaf_count);
     /* Gradient by the stage's input features first .. first+count-1 that comes from the neurons of one tree node,
@@ -73,10 +74,12 @@ typedef struct cfi_compute_ops {
     /* Squared gradient of each neuron, (end-begin), for clipping by the norm of all: as engine/native does. */
     void (*squares)(void *shard, int64_t rows, float *squares);
     /* The optimizer's step with the gradient times `clip_scale` (1 = as it is). Updates need the loss's scale 1/rows to
-     * have been applied by the loss already. With training.clip_norm > 0 after squares of the same step; else without. */
+     * have been applied by the loss already. With training.clip_norm > 0 after squares of the same step; else without.
+     * */
     void (*update)(void *shard, int64_t step, int64_t rows, float rate, float clip_scale);
 
-    /* ---- State: for each neuron its weight row, bias, and the optimizer's state of both, float32 little endian ---- */
+    /* ---- State: for each neuron its weight row, bias, and the optimizer's state of both, float32 little endian ----
+     * */
     size_t (*neuron_state_size)(const void *shard);             /* bytes of one neuron */
     void (*state_get)(const void *shard, int64_t begin, int64_t end, void *bytes); /* neurons of the layer */
     void (*state_set)(void *shard, int64_t begin, int64_t end, const void *bytes);
@@ -88,8 +91,8 @@ typedef struct cfi_compute_ops {
     /* ---- The loss ---- */
     cf_status (*loss_new)(const cfi_graph *graph, int64_t rows_max, void **loss_out, cf_error *error);
     void (*loss_free)(void *loss);
-    /* logits (outputs, rows), as the last stage's forward gives them. gradient (outputs, rows) by those outputs, or NULL;
-     * scaled by 1/batch_rows. losses (rows) of each sample, predicted (rows) its class. */
+    /* logits (outputs, rows), as the last stage's forward gives them. gradient (outputs, rows) by those outputs, or
+     * NULL; scaled by 1/batch_rows. losses (rows) of each sample, predicted (rows) its class. */
     void (*loss)(void *loss, int64_t rows, int64_t batch_rows, const float *logits, const int32_t *labels,
                  float *gradient, float *losses, int32_t *predicted);
     /* For predictions: logits in place to probabilities (softmax, binary cross-entropy) or left as they are. */

@@ -3,9 +3,9 @@
  *
  *   want  the record that should be in the store    stored  what is known to be there
  *
- * Each event may change what is wanted; one compare-and-swap at a time brings it there. A store that has come back without
- * the last records (wiped, restored from a copy) is brought up to date the same way, once all units have put the states of
- * HEAD into it again (PROTOCOL.md, REBASE). */
+ * Each event may change what is wanted; one compare-and-swap at a time brings it there. A store that has come back
+ * without the last records (wiped, restored from a copy) is brought up to date the same way, once all units have put
+ * the states of HEAD into it again (PROTOCOL.md, REBASE). */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -391,7 +391,8 @@ static bool controller_advance(cfi_machine *machine)
 static void remove_old_states(cfi_machine *machine)
 {
     const cfi_store_request request = {
-        .kind = CFI_STORE_REMOVE_BELOW, .key = "state/", .number = (uint64_t)machine->record.step + (CFI_PLANTED(10) ? 1 : 0)};
+        .kind = CFI_STORE_REMOVE_BELOW, .key = "state/",
+        .number = (uint64_t)machine->record.step + (CFI_PLANTED(10) ? 1 : 0)};
     if (!part_is_requesting(machine, PART_FOR_REMOVE)) {
         part_request_send(machine, PART_FOR_REMOVE, &request, -1);
     }
@@ -442,8 +443,8 @@ static void begin(cfi_machine *machine, const cfi_head *stored, bool is_absent)
 
 static void adopt(cfi_machine *machine, const cfi_head *record);
 
-/* What is in the store now. A later epoch: another controller has replaced this one. An earlier record: the store has lost
- * what was written since; it will be written again. */
+/* What is in the store now. A later epoch: another controller has replaced this one. An earlier record: the store has
+ * lost what was written since; it will be written again. */
 static void take_stored(cfi_machine *machine, const cfi_store_reply *reply, bool is_absent)
 {
     controller_own *own = machine->own;

@@ -130,8 +130,8 @@ static void replan(cfi_machine *machine, uint32_t plan)
     }
 }
 
-/* HEAD as `found` says it. A step goes with its chain, from whoever has the later one; limit, end and whether training is
- * over are the controller's word: of a later epoch, or of the same one later on. */
+/* HEAD as `found` says it. A step goes with its chain, from whoever has the later one; limit, end and whether training
+ * is over are the controller's word: of a later epoch, or of the same one later on. */
 static void merge_record(cfi_machine *machine, const cfi_head *found)
 {
     cfi_head *known = &machine->record;
@@ -264,7 +264,8 @@ static bool take_piece(cfi_machine *machine, int piece, const cfi_store_reply *r
     const int64_t begin = earlier->begin > machine->me->begin ? earlier->begin : machine->me->begin;
     const int64_t end = earlier->end < machine->me->end ? earlier->end : machine->me->end;
     if (reply->value_size != (size_t)(earlier->end - earlier->begin) * machine->neuron_size) {
-        part_fail(machine, "%s in the store has %zu bytes, which is no state of that part", reply->key, reply->value_size);
+        part_fail(machine, "%s in the store has %zu bytes, which is no state of that part", reply->key,
+                  reply->value_size);
         return false;
     }
     const unsigned char *bytes = reply->value;

@@ -1,5 +1,5 @@
-/* The loss: joins the logits of the last stage, computes losses and their gradient, and keeps the figures of the training
- * as its state: running sums of the epoch, and early stopping. The same bookkeeping as engine/train.c. */
+/* The loss: joins the logits of the last stage, computes losses and their gradient, and keeps the figures of the
+ * training as its state: running sums of the epoch, and early stopping. The same bookkeeping as engine/train.c. */
 #include <math.h>
 #include <string.h>
 
@@ -465,7 +465,8 @@ static bool loss_advance(cfi_machine *machine)
         return true;
     }
     const bool trains = cfi_work_rows(machine->work, machine->step) > 0;
-    if (machine->phase == PART_FAILED || !trains || part_is_ahead(machine) || machine->next_micro < own->micros || !publish_scale(machine)) {
+    if (machine->phase == PART_FAILED || !trains || part_is_ahead(machine) ||
+        machine->next_micro < own->micros || !publish_scale(machine)) {
         return false;
     }
     machine->step++;

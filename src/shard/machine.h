@@ -5,8 +5,8 @@
  *
  * One machine for each unit of the plan but the store (store/request.h serves that): controller, source, loss, shard.
  *
- * A machine's life: START -> takes a lease at the store -> reads HEAD -> loads its state of HEAD (volume, else store) ->
- * asks its neighbours for what it missed -> works -> finished (stays and answers NEED) ; REPLAN makes its host
+ * A machine's life: START -> takes a lease at the store -> reads HEAD -> loads its state of HEAD (volume, else store)
+ * -> asks its neighbours for what it missed -> works -> finished (stays and answers NEED) ; REPLAN makes its host
  * throw it away and make machines of the new plan. */
 #ifndef CFI_SHARD_MACHINE_H
 #define CFI_SHARD_MACHINE_H
@@ -46,7 +46,7 @@ typedef enum cfi_event_kind {
     CFI_MACHINE_PERSISTED, /* the state of `step` is on the volume as durably as asked; `status` not CF_OK: it is not */
     CFI_MACHINE_TICK,
     CFI_MACHINE_REPLAN,    /* controller: the plan `text` (JSON) shall follow this one */
-    CFI_MACHINE_INFER      /* source: what does the network say to these `rows` samples? Answered by ANSWER with `tag` */
+    CFI_MACHINE_INFER      /* source: what does the network say to these `rows` samples? ANSWER with `tag` follows */
 } cfi_event_kind;
 
 typedef struct cfi_machine_event {
@@ -72,8 +72,8 @@ typedef enum cfi_action_kind {
                          * machine and make those of that plan */
     CFI_ACTION_FAIL,    /* this unit cannot go on; `text` says why; nothing it would do is lost or wrong */
     CFI_ACTION_NOTE,    /* `text`: one line for the log */
-    CFI_ACTION_ANSWER   /* to INFER `tag`: `bytes` are float32 (rows, outputs), as cfi_engine_predict gives them; size 0:
-                         * no answer is to be had now */
+    CFI_ACTION_ANSWER   /* to INFER `tag`: `bytes` are float32 (rows, outputs), as cfi_engine_predict gives them;
+                         * size 0: no answer is to be had now */
 } cfi_action_kind;
 
 typedef struct cfi_action {

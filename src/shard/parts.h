@@ -99,7 +99,8 @@ enum { PART_QUESTIONS_MAX = 8 };
 
 /* ---- A machine ---- */
 
-/* A state that is (being) made durable, kept until HEAD has passed it so that it can be put into a store that lost it. */
+/* A state that is (being) made durable, kept until HEAD has passed it so that it can be put into a store that lost it.
+ * */
 typedef struct part_state {
     int64_t step;
     cfi_frame *put;         /* the request that puts it into the store */
@@ -115,7 +116,8 @@ typedef struct part_chain {
 } part_chain;
 
 typedef enum part_purpose {
-    PART_FOR_NOTHING, PART_FOR_LEASE, PART_FOR_HOLDER, PART_FOR_HEAD, PART_FOR_STATE, PART_FOR_PUT, PART_FOR_PLAN, PART_FOR_CAS,
+    PART_FOR_NOTHING, PART_FOR_LEASE, PART_FOR_HOLDER, PART_FOR_HEAD, PART_FOR_STATE, PART_FOR_PUT, PART_FOR_PLAN,
+    PART_FOR_CAS,
     PART_FOR_REMOVE
 } part_purpose;
 
@@ -133,7 +135,7 @@ typedef struct part_role {
     cf_status (*create)(cfi_machine *machine, cf_error *error);
     void (*destroy)(cfi_machine *machine);
     void (*begin)(cfi_machine *machine);                 /* the state before the first step */
-    void (*load)(cfi_machine *machine, int64_t begin, int64_t end, const unsigned char *bytes); /* neurons (loss: 0, 1) */
+    void (*load)(cfi_machine *machine, int64_t begin, int64_t end, const unsigned char *bytes); /* neurons */
     void (*save)(cfi_machine *machine, unsigned char *bytes);
     void (*hashes)(cfi_machine *machine, cfi_hash *hashes); /* of each neuron; NULL: no part of the chain */
     void (*restart)(cfi_machine *machine);               /* machine->step was set: forget what was half done */
@@ -201,7 +203,7 @@ struct cfi_machine {
 
 /* actions.c */
 cfi_action *part_add_action(cfi_machine *machine, cfi_action_kind kind); /* NULL: memory is short, noted */
-void part_send(cfi_machine *machine, cfi_frame *frame, const uint32_t *targets, int count); /* takes its own reference */
+void part_send(cfi_machine *machine, cfi_frame *frame, const uint32_t *targets, int count); /* takes a reference */
 void part_send_to(cfi_machine *machine, cfi_frame *frame, uint32_t target);
 void part_note(cfi_machine *machine, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void part_fail(cfi_machine *machine, const char *format, ...) __attribute__((format(printf, 2, 3)));

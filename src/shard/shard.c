@@ -1,5 +1,5 @@
-/* A shard: a slice of one stage's neurons. For each micro-batch it waits for all of its input and sends its outputs, then
- * waits for the gradient by its outputs and sends that by its inputs; after all of them it updates itself. */
+/* A shard: a slice of one stage's neurons. For each micro-batch it waits for all of its input and sends its outputs,
+ * then waits for the gradient by its outputs and sends that by its inputs; after all of them it updates itself. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -85,7 +85,8 @@ static cf_status shard_create(cfi_machine *machine, cf_error *error)
     own->leaf_nodes = cfi_tree_split(me->begin / own->stage->grain, leaves_of(me->end, own->stage->grain),
                                      leaves_of(own->stage->neurons, own->stage->grain), own->leaves);
     if (me->stage > 0) {
-        own->scratch = cfi_calloc((size_t)(own->leaf_nodes * own->stage->inputs), (size_t)machine->work->batch * sizeof(float));
+        own->scratch = cfi_calloc((size_t)(own->leaf_nodes * own->stage->inputs),
+                                  (size_t)machine->work->batch * sizeof(float));
         if (own->scratch == NULL) {
             return cfi_fail_memory(error, "input gradients");
         }
@@ -175,7 +176,8 @@ static int64_t backward_nodes(const cfi_machine *machine, uint32_t unit_index)
     }
     const cfi_unit *unit = &machine->cluster->units[unit_index];
     cfi_tree_node nodes[CFI_TREE_NODES_MAX];
-    return cfi_tree_split(unit->begin / own->next->grain, leaves_of(unit->end, own->next->grain), own->leaf_count, nodes);
+    return cfi_tree_split(unit->begin / own->next->grain, leaves_of(unit->end, own->next->grain), own->leaf_count,
+                          nodes);
 }
 
 static bool shard_fits(const cfi_machine *machine, const cfi_frame *frame)

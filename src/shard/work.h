@@ -2,8 +2,8 @@
  * what to expect without being told.
  *
  * Step s begins with its evaluations: at an epoch's end and at the end of training, validation and test samples pass
- * forward through the weights W[s], in pieces of one or more batches. Then come the micro-batches that train W[s] to W[s+1].
- * Micro-batches are numbered through both. */
+ * forward through the weights W[s], in pieces of one or more batches. Then come the micro-batches that train W[s] to
+ * W[s+1]. Micro-batches are numbered through both. */
 #ifndef CFI_SHARD_WORK_H
 #define CFI_SHARD_WORK_H
 
@@ -15,7 +15,7 @@ typedef struct cfi_micro {
     int64_t first, rows;             /* training: position in the batch; else in the set */
 } cfi_micro;
 
-int64_t cfi_work_rows(const cfi_work *work, int64_t step);        /* samples of the step's batch; 0 from step_count on */
+int64_t cfi_work_rows(const cfi_work *work, int64_t step);  /* samples of the step's batch; 0 from step_count on */
 int64_t cfi_work_evaluations(const cfi_work *work, int64_t step); /* forward-only micro-batches */
 int64_t cfi_work_micros(const cfi_work *work, int64_t step);      /* all */
 cfi_micro cfi_work_micro(const cfi_work *work, int64_t step, int64_t micro);

@@ -42,7 +42,7 @@ enum {
     CFI_FRAME_BYTES = 1u << 0,     /* FORWARD from the source: payload is uint8 (rows, cols), sample by sample     */
     CFI_FRAME_SAMPLES = 1u << 1,   /* FORWARD from the source: payload is float32 (rows, cols), sample by sample   */
     CFI_FRAME_STOP = 1u << 2,      /* DONE: training ends at this step                                             */
-    CFI_FRAME_INFER = 1u << 4,     /* FORWARD: samples that somebody asked about; `micro` numbers the question         */
+    CFI_FRAME_INFER = 1u << 4,     /* FORWARD: samples that somebody asked about; `micro` numbers the question */
     CFI_FRAME_NONFINITE = 1u << 3, /* FORWARD: some value is NaN or infinite; `tag` names the first stage with one   */
 };
 
