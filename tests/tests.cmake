@@ -9,7 +9,7 @@ endfunction()
 
 if(TARGET cuttlefish_command)
   foreach(script cli_wrong cli_commands cli_signals cli_terminal run_folder disk_full kill_resume cluster_same
-      cluster_scale cluster_ask)
+      cluster_scale cluster_ask cluster_bad_days)
     cf_script_test(integration.${script} integration/${script}.sh integration ${PROJECT_BINARY_DIR}/cuttlefish
       ${PROJECT_SOURCE_DIR})
   endforeach()
