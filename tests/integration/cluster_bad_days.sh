@@ -64,7 +64,7 @@ bad_volume locked ro "Read-only file system"
 
 export CUTTLEFISH_THREADS=1 # many threads on a busy machine wait for one another
 # A store of 1 MiB holds one state of this network, not three.
-sed -i 's/units: 16/units: 20000/; s/epochs: 20/epochs: 5/' rings.yaml
+sed -i 's/units: 16/units: 20000/; s/epochs: 20/epochs: 8/' rings.yaml
 run train rings.yaml --run whole2 --json --quiet
 expect_code 0
 chain=$(json out chain)
