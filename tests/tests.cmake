@@ -8,10 +8,19 @@ function(cf_script_test name script label)
 endfunction()
 
 if(TARGET cuttlefish_command)
-  foreach(script cli_wrong cli_commands cli_signals cli_terminal run_folder disk_full kill_resume cluster_same
-      cluster_scale cluster_tcp cluster_matrix cluster_chaos cluster_up cluster_ask)
+  foreach(script cli_wrong cli_commands cli_signals cli_terminal run_folder disk_full kill_resume)
     cf_script_test(integration.${script} integration/${script}.sh integration ${PROJECT_BINARY_DIR}/cuttlefish
       ${PROJECT_SOURCE_DIR})
+  endforeach()
+  # Clusters of up to 44 processes: one at a time, and under a sanitizer only the small ones, which need no data.
+  foreach(script cluster_same cluster_scale cluster_tcp cluster_matrix cluster_chaos cluster_up cluster_ask
+      cluster_bad_days)
+    cf_script_test(integration.${script} integration/${script}.sh integration ${PROJECT_BINARY_DIR}/cuttlefish
+      ${PROJECT_SOURCE_DIR})
+    set_tests_properties(integration.${script} PROPERTIES RESOURCE_LOCK cluster)
+    if(CF_SANITIZE)
+      set_tests_properties(integration.${script} PROPERTIES ENVIRONMENT "CUTTLEFISH_DATA=")
+    endif()
   endforeach()
 endif()
 

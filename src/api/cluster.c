@@ -290,6 +290,16 @@ static cf_status start(cf_cluster *cluster, cf_error *error)
     return status;
 }
 
+/* What does not decide the weights may be another now, as the store's size; but all nodes are to know the same. */
+static cf_status renew_settings(cf_cluster *cluster, cf_error *error)
+{
+    cfi_container_report *reports = NULL;
+    int count = 0;
+    CFI_TRY(cluster->orchestrator.ops->list(cluster->orchestrator.self, &reports, &count, error));
+    cfi_free(reports);
+    return count > 0 ? CF_OK : write_file(cluster, "network.yaml", cluster->network->settings.resolved_yaml, error);
+}
+
 static cf_status up_with_data(cf_cluster *cluster, const cfi_dataset *dataset, const cf_up_options *options,
                               cf_error *error)
 {
@@ -301,6 +311,7 @@ static cf_status up_with_data(cf_cluster *cluster, const cfi_dataset *dataset, c
     CFI_TRY(cfi_cluster_read_plan(cluster, error));
     CFI_TRY(cfi_cluster_digest(cluster->network, dataset, &digest, error));
     CFI_TRY(check_same(cluster, digest, options, error));
+    CFI_TRY(renew_settings(cluster, error));
     return start(cluster, error);
 }
 
