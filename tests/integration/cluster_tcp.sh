@@ -4,7 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 cp "$SOURCE"/examples/xor/* .
 holder=""
-trap '[ -z "$holder" ] || kill "$holder"; "$CUTTLEFISH" down xor.yaml --run cluster >/dev/null 2>&1; rm -rf "$WORK"' EXIT
+trap '[ -z "$holder" ] || kill "$holder"
+"$CUTTLEFISH" down xor.yaml --run cluster >/dev/null 2>&1
+rm -rf "$WORK"' EXIT
 PORT=$((15000 + $$ % 150 * 100 + 50))
 tcp="--set messaging.zeromq.scheme=tcp --set messaging.zeromq.port=$PORT"
 
