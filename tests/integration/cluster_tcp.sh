@@ -5,8 +5,8 @@
 cp "$SOURCE"/examples/xor/* .
 holder=""
 trap '[ -z "$holder" ] || kill "$holder"
-    "$CUTTLEFISH" down xor.yaml --run cluster >/dev/null 2>&1
-    rm -rf "$WORK"' EXIT
+"$CUTTLEFISH" down xor.yaml --run cluster >/dev/null 2>&1
+rm -rf "$WORK"' EXIT
 PORT=$((15000 + $$ % 150 * 100 + 50))
 tcp="--set messaging.zeromq.scheme=tcp --set messaging.zeromq.port=$PORT"
 
