@@ -317,7 +317,7 @@ static cfi_head find_wanted(const cfi_machine *machine)
     const int64_t barrier = want.limit < want.end ? want.limit : want.end;
     const int64_t target = durable < barrier ? durable : barrier;
     want_end(machine, &want);
-    if (target > want.step && extend_chain(machine, &want, target)) {
+    if (target > want.step && (extend_chain(machine, &want, target) || CFI_PLANTED(17))) {
         want.step = target;
     }
     want_finished(machine, &want);
@@ -381,7 +381,7 @@ static bool controller_advance(cfi_machine *machine)
         return false;
     }
     /* A store that is behind gets the record of HEAD only after the states of HEAD. */
-    if (want.step > own->stored.step && want.step > 0 && least_durable(machine) < want.step && !CFI_PLANTED(17)) {
+    if (want.step > own->stored.step && want.step > 0 && least_durable(machine) < want.step) {
         return false;
     }
     swap(machine, &want);

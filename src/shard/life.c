@@ -435,6 +435,10 @@ static void ask_again(cfi_machine *machine)
     }
     machine->role->missing(machine);
     machine->is_asking = false;
+    if (machine->idle_ticks >= PART_REQUEST_TICKS && part_is_requesting(machine, PART_FOR_PUT)) {
+        machine->waiting_for = CFI_UNIT_INDEX_STORE; /* whoever else is waited for waits for this in the end */
+        machine->waiting_kind = CFI_FRAME_STORE_REPLY;
+    }
     if (machine->waiting_for < 0 && part_is_ahead(machine) && machine->step < part_end(machine)) {
         machine->waiting_for = CFI_UNIT_INDEX_CONTROLLER;
         machine->waiting_kind = CFI_FRAME_HEAD;

@@ -25,11 +25,8 @@ readelf -d "$work/shared" | grep -q 'NEEDED.*libcuttlefish\.so\.'
 
 echo "== pkg-config, static"
 static=$(pkg-config --define-variable=prefix="$prefix" --static --cflags --libs cuttlefish)
-if [ -n "$flags" ]; then # a sanitizer's own library is shared: only ours is linked statically
-    static=$(echo "$static" | sed 's/-lcuttlefish/-l:libcuttlefish.a/')
-else
-    static="-static $static"
-fi
+# Only ours is linked statically: libzmq's static library needs others that Debian has as shared ones alone.
+static=$(echo "$static" | sed 's/-lcuttlefish/-l:libcuttlefish.a/')
 # shellcheck disable=SC2086
 "$compiler" $flags "$define" "$here/consumer/main.c" -o "$work/static" $static
 LD_LIBRARY_PATH= "$work/static"

@@ -11,8 +11,9 @@ expect_code 0
 run help
 expect_code 0
 expect_out "usage: cuttlefish COMMAND"
-expect_out "Not available yet in this version: build up"
-for command in check config plan train predict evaluate "data get" "data show" "data batches" version help; do
+expect_out "Not available yet in this version: build serve"
+for command in check config plan train predict evaluate "data get" "data show" "data batches" version help \
+    up status logs scale down chaos simulate; do
     # shellcheck disable=SC2086
     run help $command
     expect_code 0
@@ -26,7 +27,7 @@ done
 run help data
 expect_code 0
 expect_out "usage: cuttlefish data batches FILE"
-run help up
+run help serve
 expect_code 0
 expect_out "Not available yet in this version."
 

@@ -79,10 +79,10 @@ done
 expect_out "raise store.lmdb.size"
 for i in $(seq 600); do
     run status rings.yaml --run small
-    grep -q "controller .*running.* store" out && break
+    grep -Eq "^ *hidden .*running.* store" out && break
     sleep 0.1
 done
-expect "the controller does not wait for the store" grep -q "controller .*running.* store" out
+expect "nobody waits for the store" grep -Eq "^ *hidden .*running.* store" out
 expect "it ended with a store too small" grep -q "rings  running" out
 run down rings.yaml --run small --keep
 expect_code 0
