@@ -4,6 +4,7 @@
 #   scripts/test.sh                     everything (see the steps at the end)
 #   CF_TEST_QUICK=1 scripts/test.sh     the release build and its tests alone
 #   CF_FUZZ_SECONDS=600 scripts/test.sh longer fuzzing (default: 60 seconds for each target)
+#   CF_SIM_SEEDS=100000 scripts/test.sh more seeds of the simulator (default: 2,000)
 #
 # A step that fails does not stop the others; the exit code is 0 only when all of them passed.
 set -uo pipefail
@@ -83,6 +84,7 @@ else
     step sanitizer-build build asan
     step sanitizer run_tests asan
 fi
+export CF_SIM_SEEDS=${CF_SIM_SEEDS:-2000} # the simulator's many seeds, in the fast build
 step release run_tests ci
 
 printf '\n==== summary, %d minutes\n' $((SECONDS / 60))
