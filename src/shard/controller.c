@@ -255,6 +255,23 @@ static int64_t least_durable(const cfi_machine *machine)
     return CFI_PLANTED(15) ? most : least;
 }
 
+/* The furthest step that any unit has reported as durable, which no HEAD was ever above; -1 while one has not
+ * reported. */
+static int64_t furthest_durable(const cfi_machine *machine)
+{
+    const controller_own *own = machine->own;
+    int64_t furthest = 0;
+    for (int u = 0; u < machine->cluster->unit_count; u++) {
+        if (has_state(machine->cluster, u)) {
+            if (own->reports[u].durable < 0) {
+                return -1;
+            }
+            furthest = own->reports[u].durable > furthest ? own->reports[u].durable : furthest;
+        }
+    }
+    return furthest;
+}
+
 static void want_end(const cfi_machine *machine, cfi_head *want)
 {
     const controller_own *own = machine->own;
@@ -292,7 +309,12 @@ static void want_plan(const cfi_machine *machine, cfi_head *want)
         return;
     }
     if (want->limit == INT64_MAX) {
-        want->limit = ((want->step + machine->work->window) / every + 1) * every;
+        const int64_t furthest = furthest_durable(machine);
+        if (furthest < 0) {
+            return; /* not all have reported: HEAD may have been further than a store that fell behind says */
+        }
+        const int64_t from = furthest > want->step ? furthest : want->step;
+        want->limit = ((from + machine->work->window) / every + 1) * every;
     }
     const int64_t barrier = want->limit < want->end ? want->limit : want->end;
     if (want->step == barrier || CFI_PLANTED(16)) {
