@@ -9,7 +9,7 @@
  *  7 HEAD is never learnt                8 no fast-forward to HEAD             9 restart from the newest state, not
  * HEAD's 10 the store forgets W[HEAD] as well  11 a step without its last micro-batch 12 the source forgets one step
  * 13 no window for the source           14 no barrier before another plan     15 HEAD as soon as one unit is there
- * 16 another plan in the middle         17 HEAD goes without its chain         18 a refused swap of HEAD is taken as
+ * 16 HEAD does not wait for shards      17 HEAD goes without its chain         18 a refused swap of HEAD is taken as
  * done 19 after a start all that was found counts as durable                       20 the store lets earlier
  * incarnations write 21 records of a volume are not checked                                      22 chain nodes are
  * dropped once sent 23 the source makes nothing again     24 after a new cut the wrong rows     25 requests are never

@@ -245,7 +245,8 @@ static int64_t least_durable(const cfi_machine *machine)
     const controller_own *own = machine->own;
     int64_t least = INT64_MAX, most = -1;
     for (int u = 0; u < machine->cluster->unit_count; u++) {
-        if (has_state(machine->cluster, u)) {
+        const bool is_left_out = CFI_PLANTED(16) && machine->cluster->units[u].kind == CFI_UNIT_SHARD;
+        if (has_state(machine->cluster, u) && !is_left_out) {
             const unit_report *report = &own->reports[u];
             const int64_t durable = report->generation == machine->generation || CFI_PLANTED(6) ? report->durable : -1;
             least = durable < least ? durable : least;
@@ -317,7 +318,7 @@ static void want_plan(const cfi_machine *machine, cfi_head *want)
         want->limit = ((from + machine->work->window) / every + 1) * every;
     }
     const int64_t barrier = want->limit < want->end ? want->limit : want->end;
-    if (want->step == barrier || CFI_PLANTED(16)) {
+    if (want->step == barrier) {
         want->plan = own->next_plan;
         want->limit = INT64_MAX;
         if (want->end == machine->work->step_count || own->next_step_count < want->end) {
