@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/planted.h"
@@ -64,22 +65,6 @@ struct cfi_volume {
     int record_count;
 };
 
-static void store_int(unsigned char *at, uint64_t value, int size)
-{
-    for (int i = 0; i < size; i++) {
-        at[i] = (unsigned char)(value >> (8 * i));
-    }
-}
-
-static uint64_t load_int(const unsigned char *at, int size)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < size; i++) {
-        value |= (uint64_t)at[i] << (8 * i);
-    }
-    return value;
-}
-
 static int64_t slot_offset(const cfi_volume *volume, int index)
 {
     return (int64_t)PAGE + (int64_t)index * (int64_t)volume->slot_size;
@@ -90,17 +75,17 @@ static void make_page(const cfi_volume *volume, unsigned char page[PAGE])
 {
     const cfi_volume_options *options = &volume->options;
     memset(page, 0, PAGE);
-    store_int(page, FILE_MAGIC, 8);
-    store_int(page + 8, VERSION, 4);
-    store_int(page + 12, (uint64_t)options->slot_count, 4);
-    store_int(page + 16, options->run[0], 8);
-    store_int(page + 24, options->run[1], 8);
-    store_int(page + 32, options->record_size, 8);
-    store_int(page + 40, volume->slot_size, 8);
+    cfi_bytes_put(page, FILE_MAGIC, 8);
+    cfi_bytes_put(page + 8, VERSION, 4);
+    cfi_bytes_put(page + 12, (uint64_t)options->slot_count, 4);
+    cfi_bytes_put(page + 16, options->run[0], 8);
+    cfi_bytes_put(page + 24, options->run[1], 8);
+    cfi_bytes_put(page + 32, options->record_size, 8);
+    cfi_bytes_put(page + 40, volume->slot_size, 8);
     memcpy(page + 48, options->unit, strlen(options->unit));
     const cfi_hash hash = cfi_hash_bytes(page, PAGE_HASH_AT);
-    store_int(page + PAGE_HASH_AT, hash.low, 8);
-    store_int(page + PAGE_HASH_AT + 8, hash.high, 8);
+    cfi_bytes_put(page + PAGE_HASH_AT, hash.low, 8);
+    cfi_bytes_put(page + PAGE_HASH_AT + 8, hash.high, 8);
 }
 
 static cf_status open_file(cfi_volume *volume, const char *path, cf_error *error)
@@ -173,14 +158,14 @@ static cf_status write_record(cfi_volume *volume, int index, const cfi_record *r
         memcpy(header + HEADER_SIZE, record->bytes, record->size);
     }
     const cfi_hash hash = cfi_hash_bytes(header + HEADER_SIZE, record->size);
-    store_int(header, RECORD_MAGIC, 8);
-    store_int(header + 8, (uint64_t)record->step, 8);
-    store_int(header + 16, ++volume->sequence, 8);
-    store_int(header + 24, record->incarnation, 4);
-    store_int(header + 32, record->size, 8);
-    store_int(header + 40, hash.low, 8);
-    store_int(header + 48, hash.high, 8);
-    store_int(header + HEADER_HASH_AT, cfi_hash_bytes(header, HEADER_HASH_AT).low, 8);
+    cfi_bytes_put(header, RECORD_MAGIC, 8);
+    cfi_bytes_put(header + 8, (uint64_t)record->step, 8);
+    cfi_bytes_put(header + 16, ++volume->sequence, 8);
+    cfi_bytes_put(header + 24, record->incarnation, 4);
+    cfi_bytes_put(header + 32, record->size, 8);
+    cfi_bytes_put(header + 40, hash.low, 8);
+    cfi_bytes_put(header + 48, hash.high, 8);
+    cfi_bytes_put(header + HEADER_HASH_AT, cfi_hash_bytes(header, HEADER_HASH_AT).low, 8);
     volume->slots[index] = (slot){0}; /* torn until all of it is there */
     return disk->ops->write(disk->self, volume->file, slot_offset(volume, index), header, HEADER_SIZE + record->size,
                             error);
@@ -190,18 +175,18 @@ static cf_status write_record(cfi_volume *volume, int index, const cfi_record *r
 static bool is_whole(const cfi_volume *volume, size_t size)
 {
     const unsigned char *header = volume->staging;
-    if (size < HEADER_SIZE || load_int(header, 8) != RECORD_MAGIC ||
-        load_int(header + HEADER_HASH_AT, 8) != cfi_hash_bytes(header, HEADER_HASH_AT).low) {
+    if (size < HEADER_SIZE || cfi_bytes_get(header, 8) != RECORD_MAGIC ||
+        cfi_bytes_get(header + HEADER_HASH_AT, 8) != cfi_hash_bytes(header, HEADER_HASH_AT).low) {
         return false;
     }
-    const uint64_t payload_size = load_int(header + 32, 8), sequence = load_int(header + 16, 8);
+    const uint64_t payload_size = cfi_bytes_get(header + 32, 8), sequence = cfi_bytes_get(header + 16, 8);
     if (payload_size > volume->options.record_size || payload_size > size - HEADER_SIZE || sequence == 0 ||
-        sequence == UINT64_MAX || load_int(header + 8, 8) > INT64_MAX) {
+        sequence == UINT64_MAX || cfi_bytes_get(header + 8, 8) > INT64_MAX) {
         return false;
     }
     const cfi_hash hash = cfi_hash_bytes(header + HEADER_SIZE, (size_t)payload_size);
     return CFI_PLANTED(21) || /* 21: a record's checksum is not checked */
-           (load_int(header + 40, 8) == hash.low && load_int(header + 48, 8) == hash.high);
+           (cfi_bytes_get(header + 40, 8) == hash.low && cfi_bytes_get(header + 48, 8) == hash.high);
 }
 
 /* Whether another slot holds the same step, written later (or, in a file nobody wrote, as late and further on). */
@@ -232,18 +217,18 @@ static cf_status read_slot(cfi_volume *volume, int index, bool *whole_out, cf_er
 static cf_status keep_record(cfi_volume *volume, cf_error *error)
 {
     const unsigned char *header = volume->staging;
-    const size_t size = (size_t)load_int(header + 32, 8);
+    const size_t size = (size_t)cfi_bytes_get(header + 32, 8);
     void *copy = cfi_calloc(size, 1);
     if (copy == NULL) {
         return cfi_fail_memory(error, "a record");
     }
     memcpy(copy, header + HEADER_SIZE, size);
-    const int64_t step = (int64_t)load_int(header + 8, 8);
+    const int64_t step = (int64_t)cfi_bytes_get(header + 8, 8);
     int at = volume->record_count++;
     for (; at > 0 && volume->records[at - 1].step > step; at--) {
         volume->records[at] = volume->records[at - 1];
     }
-    volume->records[at] = (cfi_record){step, (uint32_t)load_int(header + 24, 4), copy, size};
+    volume->records[at] = (cfi_record){step, (uint32_t)cfi_bytes_get(header + 24, 4), copy, size};
     return CF_OK;
 }
 
@@ -253,7 +238,8 @@ static cf_status read_records(cfi_volume *volume, cf_error *error)
     for (int i = 0; i < volume->options.slot_count; i++) {
         CFI_TRY(read_slot(volume, i, &whole, error));
         if (whole) {
-            volume->slots[i] = (slot){load_int(volume->staging + 16, 8), (int64_t)load_int(volume->staging + 8, 8)};
+            volume->slots[i] = (slot){cfi_bytes_get(volume->staging + 16, 8),
+                                      (int64_t)cfi_bytes_get(volume->staging + 8, 8)};
             volume->sequence = volume->slots[i].sequence > volume->sequence ? volume->slots[i].sequence
                                                                              : volume->sequence;
         }

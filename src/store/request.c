@@ -3,27 +3,13 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+
 enum {
     REQUEST_KEY_AT = 24, /* kind, flags, sizes, number before it */
     REPLY_KEY_AT = 16,
     HAS_EXPECTED = 1
 };
-
-static void store_int(unsigned char *at, uint64_t value, int size)
-{
-    for (int i = 0; i < size; i++) {
-        at[i] = (unsigned char)(value >> (8 * i));
-    }
-}
-
-static uint64_t load_int(const unsigned char *at, int size)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < size; i++) {
-        value |= (uint64_t)at[i] << (8 * i);
-    }
-    return value;
-}
 
 /* Bytes of a key on the wire: its NUL, and zeros so that the value begins at a multiple of 8. */
 static size_t padded_key(size_t length)
@@ -63,10 +49,10 @@ cf_status cfi_store_request_frame(const cfi_frame_header *base, const cfi_store_
     unsigned char *payload = cfi_frame_payload(frame);
     payload[0] = (unsigned char)request->kind;
     payload[1] = request->expected != NULL ? HAS_EXPECTED : 0;
-    store_int(payload + 2, key_length, 2);
-    store_int(payload + 4, request->value_size, 4);
-    store_int(payload + 8, request->number, 8);
-    store_int(payload + 16, expected_size, 4);
+    cfi_bytes_put(payload + 2, key_length, 2);
+    cfi_bytes_put(payload + 4, request->value_size, 4);
+    cfi_bytes_put(payload + 8, request->number, 8);
+    cfi_bytes_put(payload + 16, expected_size, 4);
     copy_bytes(payload + REQUEST_KEY_AT, request->key, key_length);
     copy_bytes(payload + value_at, request->value, request->value_size);
     copy_bytes(payload + value_at + request->value_size, request->expected, expected_size);
@@ -92,7 +78,7 @@ static cf_status check_key(const unsigned char *at, size_t length, cf_error *err
 static cf_status check_parts(const cfi_frame *frame, size_t key_at, uint64_t values_size, cf_error *error)
 {
     const unsigned char *payload = cfi_frame_payload(frame);
-    const size_t key_length = (size_t)load_int(payload + 2, 2);
+    const size_t key_length = (size_t)cfi_bytes_get(payload + 2, 2);
     if (key_length >= CFI_STORE_KEY_SIZE_MAX) {
         return cfi_fail(error, CF_E_DATA, "store message: a key of %zu bytes", key_length);
     }
@@ -114,8 +100,9 @@ cf_status cfi_store_request_read(const cfi_frame *frame, cfi_store_request *requ
     }
     const unsigned char *payload = cfi_frame_payload(frame);
     const unsigned kind = payload[0], flags = payload[1];
-    const size_t value_size = (size_t)load_int(payload + 4, 4), expected_size = (size_t)load_int(payload + 16, 4);
-    if (kind == 0 || kind >= CFI_STORE_KIND_COUNT || flags > HAS_EXPECTED || load_int(payload + 20, 4) != 0) {
+    const size_t value_size = (size_t)cfi_bytes_get(payload + 4, 4),
+                 expected_size = (size_t)cfi_bytes_get(payload + 16, 4);
+    if (kind == 0 || kind >= CFI_STORE_KIND_COUNT || flags > HAS_EXPECTED || cfi_bytes_get(payload + 20, 4) != 0) {
         return cfi_fail(error, CF_E_DATA, "store request: unknown kind %u or flags %u", kind, flags);
     }
     if ((flags == 0 && expected_size != 0) || (kind != CFI_STORE_CAS && flags != 0) ||
@@ -123,14 +110,14 @@ cf_status cfi_store_request_read(const cfi_frame *frame, cfi_store_request *requ
         return cfi_fail(error, CF_E_DATA, "store request: a value that kind %u does not have", kind);
     }
     CFI_TRY(check_parts(frame, REQUEST_KEY_AT, (uint64_t)value_size + expected_size, error));
-    const size_t key_length = (size_t)load_int(payload + 2, 2);
+    const size_t key_length = (size_t)cfi_bytes_get(payload + 2, 2);
     if (key_length == 0 && needs_key((cfi_store_request_kind)kind)) {
         return cfi_fail(error, CF_E_DATA, "store request: kind %u without a key", kind);
     }
     const unsigned char *value = payload + REQUEST_KEY_AT + padded_key(key_length);
     *request_out = (cfi_store_request){.kind = (cfi_store_request_kind)kind,
                                        .key = (const char *)payload + REQUEST_KEY_AT,
-                                       .number = load_int(payload + 8, 8),
+                                       .number = cfi_bytes_get(payload + 8, 8),
                                        .value = value,
                                        .value_size = value_size,
                                        .expected = flags != 0 ? value + value_size : NULL,
@@ -153,9 +140,9 @@ cf_status cfi_store_reply_frame(const cfi_frame *request, uint32_t server_unit, 
     unsigned char *payload = cfi_frame_payload(frame);
     payload[0] = (unsigned char)reply->kind;
     payload[1] = (unsigned char)reply->outcome;
-    store_int(payload + 2, key_length, 2);
-    store_int(payload + 4, reply->value_size, 4);
-    store_int(payload + 8, reply->generation, 8);
+    cfi_bytes_put(payload + 2, key_length, 2);
+    cfi_bytes_put(payload + 4, reply->value_size, 4);
+    cfi_bytes_put(payload + 8, reply->generation, 8);
     copy_bytes(payload + REPLY_KEY_AT, reply->key, key_length);
     copy_bytes(payload + value_at, reply->value, reply->value_size);
     cfi_frame_seal(frame);
@@ -172,16 +159,16 @@ cf_status cfi_store_reply_read(const cfi_frame *frame, cfi_store_reply *reply_ou
     if (payload[0] == 0 || payload[0] >= CFI_STORE_KIND_COUNT || payload[1] >= CFI_STORE_OUTCOME_COUNT) {
         return cfi_fail(error, CF_E_DATA, "store reply: unknown kind %d or outcome %d", payload[0], payload[1]);
     }
-    const size_t value_size = (size_t)load_int(payload + 4, 4);
+    const size_t value_size = (size_t)cfi_bytes_get(payload + 4, 4);
     CFI_TRY(check_parts(frame, REPLY_KEY_AT, value_size, error));
     if (payload[0] == CFI_STORE_LEASE && payload[1] == CFI_STORE_DONE && value_size != 4) {
         return cfi_fail(error, CF_E_DATA, "store reply: a lease of %zu bytes", value_size);
     }
     *reply_out = (cfi_store_reply){.kind = (cfi_store_request_kind)payload[0],
                                    .outcome = (cfi_store_outcome)payload[1],
-                                   .generation = load_int(payload + 8, 8),
+                                   .generation = cfi_bytes_get(payload + 8, 8),
                                    .key = (const char *)payload + REPLY_KEY_AT,
-                                   .value = payload + REPLY_KEY_AT + padded_key((size_t)load_int(payload + 2, 2)),
+                                   .value = payload + REPLY_KEY_AT + padded_key((size_t)cfi_bytes_get(payload + 2, 2)),
                                    .value_size = value_size};
     return CF_OK;
 }
